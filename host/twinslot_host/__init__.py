@@ -1,0 +1,1 @@
+"""The Twinslot server: decides which device gets which release, and serves it."""

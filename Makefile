@@ -1,0 +1,29 @@
+# What a person types. `make` alone lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.PHONY: help setup demo test lint clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+
+setup: ## get all that the others need (they call it themselves)
+	@$(PYTHON) tools/setup.py
+
+demo: setup ## watch three simulated boards update, and go back from a bad release
+	@$(BIN)/python -m twinslot_tools.demo
+
+test: setup ## run all tests
+	@$(BIN)/pytest -n 2 $(ARGS)
+
+lint: setup ## check style, types and the imports between rooms
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+	@$(BIN)/pytest -q tests/test_rooms.py
+
+clean: ## remove what set-up and the tests made
+	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,20 @@
+# Starts the application: a module `app` with a function `main()`, frozen in the image or a file on the board.
+# When it fails, a new image's trial is over at once; a confirmed one leaves the board to the update agent alone.
+import sys
+
+import machine
+
+try:
+    import app
+
+    app.main()
+except Exception as error:
+    sys.print_exception(error)
+    import asyncio
+
+    import twinslot
+    from twinslot import hw, otadata
+
+    if hw.slot_states()[hw.running_slot()] == otadata.PENDING_VERIFY:
+        machine.reset()
+    asyncio.run(twinslot.Agent().run())

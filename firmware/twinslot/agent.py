@@ -1,0 +1,411 @@
+"""The agent: one coroutine for each state of `states.TABLE`, which does the state's work and returns its event."""
+
+import asyncio
+import gc
+import os
+import time
+from binascii import a2b_base64, hexlify, unhexlify
+
+from . import config, hw, record, states
+from .errors import Refused, Rejected, TransferError, TwinslotError, Unreachable
+from .otadata import PENDING_VERIFY
+from .server import Server
+
+_RETRY_FIRST_S = 5
+_RETRY_LAST_S = 900
+_TRIAL_RETRY_S = 5
+_FEED_S = 5
+_WATCHDOG_MARGIN_S = 10
+_WIFI_WAIT_S = 20
+
+
+def log(*words: object) -> None:
+    """A line on the console."""
+    print("twinslot:", *words)
+
+
+async def _settled(value: object) -> object:
+    """What a hook returned, awaited when it is a coroutine: hooks may be plain functions or asynchronous ones."""
+    return await value if hasattr(value, "send") else value
+
+
+def _jittered(seconds: float, percent: int) -> float:
+    """`seconds`, give or take up to `percent`."""
+    return seconds * (1 + (os.urandom(1)[0] - 127.5) / 127.5 * percent / 100)
+
+
+class Agent:
+    """Keeps the board up to date: `await agent.run()` beside the application's own tasks, for as long as it runs.
+
+    The hooks may be plain functions or asynchronous ones:
+    - `on_progress(done, size)` in bytes, while an image is fetched;
+    - `consent(version)` returns whether that version may be installed now; asked again at the next check-in;
+    - `self_test()` returns whether the application works, asked in a trial; an exception counts as no.
+
+    Raises ConfigError when the board is not provisioned or has no second slot.
+    """
+
+    def __init__(self, on_progress: object = None, consent: object = None, self_test: object = None) -> None:
+        self._on_progress = on_progress
+        self._consent = consent
+        self._self_test = self_test
+        self._config = config.load()
+        self._server = Server(self._config)
+        self._machine = states.Machine()
+        self._running = hw.running_slot()
+        self._chip = hw.chip_id()
+        self._started_ms = time.ticks_ms()
+        self._watchdog: object = None
+        self._pause_s = 0
+        self._retry_s = 0
+        self._offer: "dict | None" = None
+        self._link = ""
+        self._failure = ("", "")
+        stored = hw.load_record()
+        self._record = stored or record.factory(self._config.version, self._running)
+        if stored is None:
+            hw.save_record(self._record)
+
+    @property
+    def state(self) -> str:
+        """The name of the agent's state in `states.TABLE`."""
+        return self._machine.state
+
+    async def run(self) -> None:
+        """Never returns. An error that nothing foresaw is printed, and waited out."""
+        while True:
+            try:
+                await self._step()
+            except Exception as error:
+                log("error:", type(error).__name__, error)
+                self._back_off()
+                if self.state != "idle":
+                    await self._wait(self._pause_s)
+
+    async def update_once(self) -> bool:
+        """What there is to do has been done once: a trial judged, the server asked, an update installed (then the
+        board restarts). Returns whether the server was reached."""
+        while self.state != "idle":
+            await self._step()
+        if self._watchdog:
+            log("restarting, to end the trial's watchdog")
+            await self._resetting()
+        self._pause_s = 0
+        await self._step()
+        while self.state != "idle":
+            await self._step()
+        return not self._retry_s
+
+    async def _step(self) -> None:
+        self._machine.advance(await getattr(self, "_" + self.state)())
+
+    # The states, in the order of the table.
+
+    async def _booting(self) -> str:
+        cause, slots = hw.reset_cause(), hw.slot_states()
+        confirmed = self._record["confirmed"]
+        if not self._record["trial"] and slots[self._running] == PENDING_VERIFY and confirmed["slot"] != self._running:
+            self._record["trial"] = record.stray(confirmed, hw.image_version(), self._running)
+            hw.save_record(self._record)
+        trial = self._record["trial"]
+        event = states.judge_boot(trial, self._running, slots, cause)
+        if event == "undone":
+            self._failure = ("rolled_back", states.why_undone(trial, cause))
+        log("slot {}, {}, {}".format(self._running, self._version(), event))
+        return event
+
+    async def _settling(self) -> str:
+        # CUT: still pending; the next boot rolls back to the other slot, which was valid before.
+        hw.mark_valid()
+        self._guard()
+        return "settled"
+
+    async def _idle(self) -> str:
+        await self._wait(self._pause_s)
+        try:
+            event = await self._check_in()
+        except (Unreachable, Rejected) as error:
+            log(error)
+            self._back_off()
+            return "nothing"
+        if event == "nothing":
+            self._retry_s = 0
+            self._poll_later()
+        return event
+
+    async def _judging(self) -> str:
+        from .manifest import Rules
+
+        confirmed = self._record["confirmed"]
+        slot = hw.slot(1 - self._running)
+        rules = Rules(
+            self._config.trusted,
+            self._config.app,
+            self._chip,
+            slot.size,
+            confirmed["sequence"],
+            confirmed["security"],
+            self._record["failed"],
+        )
+        offer, self._offer = self._offer, None
+        try:
+            data = b""
+            try:
+                data, signature = a2b_base64(offer["manifest"]), a2b_base64(offer["signature"])
+                self._link = str(offer["transfer"])
+            except (KeyError, TypeError, ValueError):
+                raise Refused("format", "not an offer")
+            manifest = rules.check(data, signature)
+        except Refused as refused:
+            return await self._refuse(data, refused)
+        if self._consent and not await _settled(self._consent(manifest.version)):
+            log("not now:", manifest.version)
+            await self._tell("deferred", manifest.version, manifest.sequence)
+            self._poll_later()
+            return "deferred"
+        self._offer = {
+            "version": manifest.version,
+            "sequence": manifest.sequence,
+            "security": manifest.security,
+            "size": manifest.size,
+            "sha256": hexlify(manifest.sha256).decode(),
+            "slot": slot.index,
+            "arms": 0,
+            "ended": "",
+        }
+        return "accepted"
+
+    async def _downloading(self) -> str:
+        from .transfer import Transfer
+
+        release = self._offer
+        log("downloading {}, {} bytes".format(release["version"], release["size"]))
+        await self._tell("downloading", release["version"], release["sequence"])
+        gc.collect()
+        shown = -1
+
+        async def progress(done: int) -> None:
+            nonlocal shown
+            self._feed()
+            percent = done * 100 // release["size"]
+            if percent // 5 != shown:
+                shown = percent // 5
+                log("downloading {}: {} %".format(release["version"], percent))
+            if self._on_progress:
+                await _settled(self._on_progress(done, release["size"]))
+            await asyncio.sleep(0)
+
+        transfer = Transfer()
+        slot = hw.slot(release["slot"])
+        try:
+            await transfer.fetch(self._server.client, self._link, release["size"], slot, progress)
+            if not await transfer.matches(slot, release["size"], _digest(release)):
+                raise TransferError("hash")
+        except (TransferError, Unreachable) as error:
+            log("download failed:", error)
+            await self._tell("failed", release["version"], release["sequence"], str(error))
+            self._back_off()
+            return "broken"
+        # CUT: no record yet, so the next boot is idle, and the next download finds every sector right.
+        self._record["trial"] = release
+        hw.save_record(self._record)
+        return "downloaded"
+
+    async def _switching(self) -> str:
+        from .transfer import Transfer
+
+        trial = self._record["trial"]
+        slot = hw.slot(trial["slot"])
+        if not await Transfer().matches(slot, trial["size"], _digest(trial)):
+            self._failure = ("failed", "hash")
+            return "unfit"
+        trial["arms"] += 1
+        # CUT: one of the switches this release may have is spent, none made.
+        hw.save_record(self._record)
+        try:
+            if hw.boot_slot() != slot.index:
+                slot.set_boot()
+        except hw.NotBootable as error:
+            log("the chip does not boot it:", error)
+            self._failure = ("refused", "image")
+            return "unfit"
+        log("restarting into", trial["version"])
+        return "switched"
+
+    async def _resetting(self) -> str:
+        await asyncio.sleep(0.1)  # the console's last line is out
+        hw.reset()
+        raise TwinslotError("the chip did not reset")
+
+    async def _trial(self) -> str:
+        trial = self._record["trial"]
+        log("trial of", trial["version"])
+        self._guard()
+        reason = "expired"
+        while time.ticks_diff(time.ticks_ms(), self._started_ms) < self._config.trial_s * 1000:
+            try:
+                if await self._works():
+                    await self._check_in()
+                    await self._tell("trial", trial["version"], trial["sequence"])
+                    return "proved"
+                reason = "self_test"
+            except (Unreachable, Rejected) as error:
+                reason = "expired"
+                log(error)
+            await asyncio.sleep(_jittered(min(_TRIAL_RETRY_S, self._config.trial_s / 4), 25))
+        log("{} did not prove itself: {}".format(trial["version"], reason))
+        trial["ended"] = reason
+        # CUT: still pending, so the bootloader rolls back all the same; only the reason is less exact.
+        hw.save_record(self._record)
+        return "expired"
+
+    async def _confirming(self) -> str:
+        hw.mark_valid()
+        record.confirm(self._record, _random_hex(8))
+        # CUT: valid in otadata, on trial in the record; the next boot finds that and comes here again.
+        hw.save_record(self._record)
+        log("confirmed", self._record["confirmed"]["version"])
+        self._pause_s = 0
+        return "confirmed"
+
+    async def _undoing(self) -> str:
+        event, reason = self._failure
+        version = self._record["trial"]["version"]
+        if event == "failed":
+            self._record["trial"] = None
+        else:
+            record.fail(self._record, _random_hex(8), event, reason)
+        # CUT: the trial is still in the record, and the next boot comes to the same end.
+        hw.save_record(self._record)
+        log("{} {}: {}".format(event.replace("_", " "), version, reason))
+        return "recorded"
+
+    # What the states share.
+
+    def _version(self) -> str:
+        """The version of the running image."""
+        trial = self._record["trial"]
+        return (trial if trial and trial["slot"] == self._running else self._record["confirmed"])["version"]
+
+    async def _works(self) -> bool:
+        """Whether the application says that it works."""
+        if not self._self_test:
+            return True
+        try:
+            return bool(await _settled(self._self_test()))
+        except Exception as error:
+            log("self-test:", type(error).__name__, error)
+            return False
+
+    async def _online(self) -> None:
+        """Wi-Fi is up, as far as the agent is to care for it. Raises Unreachable when it is not within 20 s."""
+        wifi = self._config.wifi
+        waited_s = 0
+        while wifi and not hw.wifi_connected(wifi["ssid"], wifi["password"]):
+            if waited_s >= _WIFI_WAIT_S:
+                raise Unreachable("no Wi-Fi")
+            await asyncio.sleep(1)
+            waited_s += 1
+            self._feed()
+
+    async def _check_in(self) -> str:
+        """The server has heard from this board and has been given what it has not acknowledged: "offered", with the
+        offer kept, or "nothing"."""
+        await self._online()
+        await self._deliver_report()
+        trial = self._record["trial"]
+        confirmed = self._record["confirmed"]
+        running = trial or confirmed
+        gc.collect()
+        answer = await self._server.check(
+            {
+                "app": self._config.app,
+                "version": running["version"],
+                "confirmed_version": confirmed["version"],
+                "sequence": confirmed["sequence"],
+                "state": "trial" if trial else "idle",
+                "image": running["sha256"],
+                "chip": self._chip,
+                "slot_size": hw.slot(1 - self._running).size,
+                "free_heap": gc.mem_free(),
+                "reset_cause": hw.reset_cause(),
+            }
+        )
+        hw.set_clock(self._server.time_s)
+        self._offer = answer.get("offer") if answer else None
+        return "offered" if self._offer else "nothing"
+
+    async def _deliver_report(self) -> None:
+        """The server has the report that was kept for it, if there was one. Raises Unreachable."""
+        if not self._record["report"]:
+            return
+        try:
+            await self._server.report(self._record["report"])
+        except Rejected as error:
+            log("report dropped:", error)
+        self._record["report"] = None
+        # CUT: the server gets the same report again, and knows it by its id.
+        hw.save_record(self._record)
+
+    async def _tell(self, event: str, version: str, sequence: int, reason: str = "") -> None:
+        """The server has been told, if it could be reached."""
+        body = {"id": _random_hex(8), "event": event, "version": version, "sequence": sequence, "reason": reason[:200]}
+        try:
+            await self._server.report(body)
+        except (Unreachable, Rejected) as error:
+            log(error)
+
+    async def _refuse(self, data: bytes, refused: Refused) -> str:
+        """The offer with the manifest `data` is to be reported, and the next one can wait."""
+        from .manifest import Manifest
+
+        log("refused:", refused)
+        try:
+            manifest = Manifest(data)
+            release = {"version": manifest.version, "sequence": manifest.sequence}
+        except Refused:
+            release = {"version": "0.0.0", "sequence": 0}
+        record.set_report(self._record, _random_hex(8), "refused", release, refused.reason)
+        hw.save_record(self._record)
+        self._back_off()
+        return "refused"
+
+    def _guard(self) -> None:
+        """The watchdog that boot.py started is the agent's to feed, once the trial is over."""
+        self._watchdog = hw.Watchdog(timeout=(self._config.trial_s + _WATCHDOG_MARGIN_S) * 1000)
+
+    def _feed(self) -> None:
+        if self._watchdog and self.state != "trial":
+            self._watchdog.feed()
+
+    async def _wait(self, seconds: float) -> None:
+        """So long has passed, and the watchdog is content."""
+        until_ms = time.ticks_add(time.ticks_ms(), int(seconds * 1000))
+        while True:
+            self._feed()
+            left_ms = time.ticks_diff(until_ms, time.ticks_ms())
+            if left_ms <= 0:
+                return
+            await asyncio.sleep_ms(min(left_ms, _FEED_S * 1000))
+
+    def _poll_later(self) -> None:
+        self._pause_s = _jittered(self._config.poll_s or self._server.poll_s, 10)
+
+    def _back_off(self) -> None:
+        """The next wait is twice the last one, from 5 s to 900 s."""
+        self._retry_s = min(_RETRY_LAST_S, self._retry_s * 2 or _RETRY_FIRST_S)
+        self._pause_s = _jittered(self._retry_s, 25)
+
+
+def _random_hex(length: int) -> str:
+    return hexlify(os.urandom(length)).decode()
+
+
+def _digest(release: dict) -> bytes:
+    return unhexlify(release["sha256"])
+
+
+def update_now(**hooks: object) -> bool:
+    """`Agent(**hooks)` has done once what there is to do; returns whether the server was reached. For applications
+    without asyncio: call it at a time when a restart is welcome."""
+    return asyncio.run(Agent(**hooks).update_once())

@@ -1,0 +1,43 @@
+"""The board's configuration, `/twinslot.json`, as provisioning wrote it. An update never touches it."""
+
+import json
+from binascii import a2b_base64, unhexlify
+
+from .errors import ConfigError
+
+PATH = "/twinslot.json"
+_REQUIRED = ("server", "group", "device", "key", "app", "version", "trusted")
+_OPTIONAL = {"wifi": None, "ca": None, "trial_s": 300, "poll_s": 0}
+
+
+class Config:
+    """`server` is a base address; `key` and `trusted` are bytes; `wifi` is None or {"ssid", "password"}; `ca` is None
+    or the path of a PEM file; `trial_s` is how long a new image may take to prove itself; `poll_s` replaces the
+    server's figure unless 0."""
+
+    def __init__(self, fields: dict) -> None:
+        for name in _REQUIRED:
+            if name not in fields:
+                raise ConfigError("{}: {} is missing; provision the board again".format(PATH, name))
+        try:
+            self.server: str = fields["server"].rstrip("/")
+            self.group: str = fields["group"]
+            self.device: str = fields["device"]
+            self.key: bytes = unhexlify(fields["key"])
+            self.app: str = fields["app"]
+            self.version: str = fields["version"]
+            self.trusted: "list[bytes]" = [a2b_base64(key) for key in fields["trusted"]]
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ConfigError("{}: {}; provision the board again".format(PATH, error))
+        self.wifi, self.ca, self.trial_s, self.poll_s = (fields.get(k, v) for k, v in _OPTIONAL.items())
+
+
+def load() -> Config:
+    """The configuration on the board. Raises ConfigError when there is none that can be used."""
+    try:
+        with open(PATH) as file:
+            return Config(json.load(file))
+    except OSError:
+        raise ConfigError("{} is missing; provision the board".format(PATH))
+    except ValueError:
+        raise ConfigError("{} is not JSON; provision the board again".format(PATH))

@@ -1,0 +1,32 @@
+"""What can go wrong, one class for each decision that a caller takes."""
+
+
+class TwinslotError(Exception):
+    """The root of all errors that this package raises."""
+
+
+class ConfigError(TwinslotError):
+    """The board is not provisioned, or wrongly: nothing helps but provisioning it again."""
+
+
+class Unreachable(TwinslotError):
+    """The server was not reached, or what answered could not prove to be it: wait, then try again."""
+
+
+class Rejected(TwinslotError):
+    """The server has said, and signed, that it will never take this: drop it."""
+
+
+class TransferError(TwinslotError):
+    """The image did not arrive whole: nothing was switched, try again later."""
+
+
+class Refused(TwinslotError):
+    """The offer must not be installed: report it, and don't take it up again.
+
+    `reason` is one of the words of docs/protocol.md, "Order of a device's checks".
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason if not detail else "{}: {}".format(reason, detail))
+        self.reason = reason

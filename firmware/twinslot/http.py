@@ -1,0 +1,141 @@
+"""HTTP/1.1 over asyncio streams, bounded in bytes and in time (docs/protocol.md, "Bounds on the device").
+
+One request a connection. Answers need a Content-Length; a chunked one is refused.
+"""
+
+import asyncio
+
+from .errors import Unreachable
+
+_HEAD_MAX_BYTES = 2048
+_BODY_MAX_BYTES = 8192
+_SILENCE_S = 20
+_REQUEST_S = 60
+
+
+class Answer:
+    """A status, the headers that matter (lower-case names), and the body: read, or still to be read."""
+
+    def __init__(self, stream: object, head: memoryview, early: memoryview) -> None:
+        lines = bytes(head).split(b"\r\n")
+        try:
+            self.status = int(lines[0].split(b" ")[1])
+            pairs = [line.split(b":", 1) for line in lines[1:] if line]
+            self.headers = {str(name, "ascii").lower(): str(value, "ascii").strip() for name, value in pairs}
+            self.length = int(self.headers.get("content-length", "0" if self.status == 204 else "-1"))
+        except (ValueError, IndexError, UnicodeError):
+            raise Unreachable("what answered does not speak HTTP")
+        if self.length < 0:
+            raise Unreachable("an answer without a length")
+        self._stream = stream
+        self._early = early
+        self._left = self.length
+
+    async def readinto(self, buffer: memoryview) -> int:
+        """How many bytes of the body have been put into `buffer`; 0 at its end. Raises Unreachable when it ends
+        early or nothing comes for 20 s."""
+        wanted = min(len(buffer), self._left)
+        if not wanted:
+            return 0
+        if len(self._early):
+            n = min(wanted, len(self._early))
+            buffer[:n] = self._early[:n]
+            self._early = self._early[n:]
+        else:
+            n = await _soon(self._stream.readinto(buffer[:wanted]))
+            if not n:
+                raise Unreachable("the connection ended in the middle of an answer")
+        self._left -= n
+        return n
+
+
+async def _soon(awaitable: object) -> object:
+    try:
+        return await asyncio.wait_for(awaitable, _SILENCE_S)
+    except asyncio.TimeoutError:
+        raise Unreachable("no answer for {} s".format(_SILENCE_S))
+    except (OSError, ValueError) as error:  # ValueError: the certificate's name is another
+        raise Unreachable("connection: {}".format(error))
+
+
+async def _send(stream: object, data: bytes) -> None:
+    stream.write(data)
+    await stream.drain()
+
+
+class Client:
+    """Requests to one server. `base` is "http://host[:port]" or "https://…"; `ca` the path of a PEM file with the
+    certificates to trust, for https."""
+
+    def __init__(self, base: str, ca: "str | None") -> None:
+        scheme, _, rest = base.partition("://")
+        host, _, port = rest.partition(":")
+        self._address = rest
+        self._host = host
+        self._port = int(port or (443 if scheme == "https" else 80))
+        self._tls = _verifying_context(ca) if scheme == "https" else None
+        self._head = bytearray(_HEAD_MAX_BYTES)
+
+    async def request(self, method: str, path: str, headers: "dict[str, str]", body: bytes = b"") -> "tuple[Answer, bytes]":
+        """The answer and its whole body, at most 8 KiB. Raises Unreachable when there is none within 60 s."""
+        try:
+            return await asyncio.wait_for(self._request(method, path, headers, body), _REQUEST_S)
+        except asyncio.TimeoutError:
+            raise Unreachable("no whole answer within {} s".format(_REQUEST_S))
+
+    async def _request(self, method: str, path: str, headers: "dict[str, str]", body: bytes) -> "tuple[Answer, bytes]":
+        stream, answer = await self.open(method, path, headers, body)
+        try:
+            if answer.length > _BODY_MAX_BYTES:
+                raise Unreachable("an answer of {} bytes".format(answer.length))
+            content = bytearray(answer.length)
+            got = 0
+            while got < answer.length:
+                got += await answer.readinto(memoryview(content)[got:])
+            return answer, bytes(content)
+        finally:
+            stream.close()
+
+    async def open(
+        self, method: str, path: str, headers: "dict[str, str]", body: bytes = b""
+    ) -> "tuple[object, Answer]":
+        """The stream, which the caller closes, and the answer, whose body is still to be read."""
+        stream, _ = await _soon(self._connect())
+        try:
+            lines = ["{} {} HTTP/1.1".format(method, path), "Host: " + self._address]
+            lines += ["{}: {}".format(name, value) for name, value in headers.items()]
+            lines += ["Content-Length: {}".format(len(body)), "Connection: close", "", ""]
+            await _soon(_send(stream, "\r\n".join(lines).encode() + body))
+            return stream, await self._read_head(stream)
+        except BaseException:
+            stream.close()
+            raise
+
+    def _connect(self) -> object:
+        if self._tls:
+            return asyncio.open_connection(self._host, self._port, self._tls, self._host)
+        return asyncio.open_connection(self._host, self._port)
+
+    async def _read_head(self, stream: object) -> Answer:
+        view = memoryview(self._head)
+        got = 0
+        while got < _HEAD_MAX_BYTES:
+            n = await _soon(stream.readinto(view[got:]))
+            if not n:
+                raise Unreachable("the connection ended before an answer")
+            end = self._head.find(b"\r\n\r\n", max(0, got - 3), got + n)
+            got += n
+            if end >= 0:
+                return Answer(stream, view[:end], view[end + 4 : got])
+        raise Unreachable("an answer whose head is longer than {} bytes".format(_HEAD_MAX_BYTES))
+
+
+def _verifying_context(ca: "str | None") -> object:
+    """A TLS context that refuses a server it can't verify: the chip's own default is to verify nothing."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = ssl.CERT_REQUIRED
+    if ca:
+        context.load_verify_locations(cafile=ca)
+    return context

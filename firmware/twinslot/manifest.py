@@ -1,0 +1,81 @@
+"""The manifest, and the rules by which a device takes an offer or refuses it. Pure; see docs/protocol.md."""
+
+import struct
+
+from . import rsa
+from .errors import Refused
+
+_HEAD = "<4sBBHIII32s"
+_HEAD_BYTES = 52
+_MAGIC = b"TWSM"
+_FORMAT = 1
+_KIND_IMAGE = 0
+
+
+class Manifest:
+    """What was signed. `sha256` is raw bytes, sizes are bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        """Raises Refused("format") when `data` is no manifest of this format, to the last byte."""
+        if len(data) < _HEAD_BYTES:
+            raise Refused("format", "too short")
+        magic, format_, kind, self.chip, self.sequence, self.security, self.size, self.sha256 = struct.unpack_from(
+            _HEAD, data
+        )
+        if magic != _MAGIC or format_ != _FORMAT or kind != _KIND_IMAGE or not self.sequence:
+            raise Refused("format", "not a manifest of an image, format 1")
+        self.app, at = _text(data, _HEAD_BYTES)
+        self.version, at = _text(data, at)
+        if at != len(data):
+            raise Refused("format", "wrong length")
+
+
+def _text(data: bytes, at: int) -> "tuple[str, int]":
+    if at >= len(data):
+        raise Refused("format", "too short")
+    end = at + 1 + data[at]
+    if not 1 <= data[at] <= 64 or end > len(data):
+        raise Refused("format", "a name of {} bytes".format(data[at]))
+    try:
+        return str(data[at + 1 : end], "utf-8"), end
+    except (UnicodeError, ValueError):
+        raise Refused("format", "a name that is not UTF-8")
+
+
+class Rules:
+    """What this device accepts: fixed by provisioning, by the chip, and by what it has confirmed and seen fail."""
+
+    def __init__(
+        self,
+        trusted: "list[bytes]",
+        app: str,
+        chip: int,
+        slot_size: int,
+        confirmed_sequence: int,
+        confirmed_security: int,
+        failed_sequence: int,
+    ) -> None:
+        self.trusted = trusted
+        self.app = app
+        self.chip = chip
+        self.slot_size = slot_size
+        self.confirmed_sequence = confirmed_sequence
+        self.confirmed_security = confirmed_security
+        self.failed_sequence = failed_sequence
+
+    def check(self, data: bytes, signature: bytes) -> Manifest:
+        """The manifest, when this device may install what it names; else raises Refused with the first reason."""
+        if not any(rsa.verify(modulus, data, signature) for modulus in self.trusted):
+            raise Refused("signature", "no trusted key made it")
+        m = Manifest(data)
+        for refused, reason, detail in (
+            (m.app != self.app, "application", m.app),
+            (m.chip != self.chip, "chip", m.chip),
+            (m.sequence <= self.confirmed_sequence, "sequence", m.sequence),
+            (m.security < self.confirmed_security, "security_version", m.security),
+            (m.sequence <= self.failed_sequence, "failed_before", m.sequence),
+            (not 0 < m.size <= self.slot_size, "size", m.size),
+        ):
+            if refused:
+                raise Refused(reason, str(detail))
+        return m

@@ -1,0 +1,83 @@
+"""The life of an update, in one table; and what a boot means, in another. Pure.
+
+Each state is a coroutine of the agent, which returns the event that ended it.
+"""
+
+from . import otadata
+from .errors import TwinslotError
+
+# fmt: off
+TABLE = {
+    # state          event              next state
+    ("booting",     "settled"):        "idle",         # nothing was going on
+    ("booting",     "on_trial"):       "trial",        # a new image's first boot
+    ("booting",     "half_confirmed"): "confirming",   # confirmed in otadata, not yet in the record
+    ("booting",     "half_switched"):  "switching",    # recorded, or armed, but not booted yet
+    ("booting",     "cut_short"):      "switching",    # power failed in the trial: it gets another
+    ("booting",     "undone"):         "undoing",      # the bootloader rolled back
+    ("booting",     "astray"):         "settling",     # pending without a trial of ours
+
+    ("settling",    "settled"):        "idle",
+
+    ("idle",        "nothing"):        "idle",
+    ("idle",        "offered"):        "judging",
+
+    ("judging",     "refused"):        "idle",
+    ("judging",     "deferred"):       "idle",         # "not now": asked again at the next check-in
+    ("judging",     "accepted"):       "downloading",
+
+    ("downloading", "broken"):         "idle",         # tried again after a wait
+    ("downloading", "downloaded"):     "switching",
+
+    ("switching",   "unfit"):          "undoing",      # not what was signed, or the chip won't boot it
+    ("switching",   "switched"):       "resetting",
+
+    ("trial",       "proved"):         "confirming",
+    ("trial",       "expired"):        "resetting",    # unconfirmed, so the bootloader rolls back
+
+    ("confirming",  "confirmed"):      "idle",
+    ("undoing",     "recorded"):       "idle",
+}
+# fmt: on
+
+MAX_ARMS = 4
+"""A release is switched to at most so often: once, and three times again after power failed in its trial."""
+
+POWER_ON = 1
+WATCHDOG = 3
+"""`machine.reset_cause()` values that matter here (ports/esp32/modmachine.c)."""
+
+
+class Machine:
+    """Where the agent is in the table."""
+
+    def __init__(self) -> None:
+        self.state = "booting"
+
+    def advance(self, event: str) -> str:
+        """The state is the one that follows `event`, and is returned. An event that the table does not allow raises
+        TwinslotError and changes nothing."""
+        following = TABLE.get((self.state, event))
+        if following is None:
+            raise TwinslotError("no {} in state {}".format(event, self.state))
+        self.state = following
+        return following
+
+
+def judge_boot(trial: "dict | None", running: int, slots: "list[int | None]", cause: int) -> str:
+    """The event that a boot is, from the record's trial, the running slot (0 or 1), both slots' otadata states, and
+    the reset cause. The first line that fits decides."""
+    if trial is None:
+        return "astray" if slots[running] == otadata.PENDING_VERIFY else "settled"
+    if running == trial["slot"]:
+        return "half_confirmed" if slots[running] == otadata.VALID else "on_trial"
+    if trial["arms"] >= MAX_ARMS or trial["ended"]:
+        return "undone"
+    if slots[trial["slot"]] not in (otadata.ABORTED, otadata.INVALID):
+        return "half_switched"
+    return "cut_short" if cause == POWER_ON else "undone"
+
+
+def why_undone(trial: dict, cause: int) -> str:
+    """The reason to report for a trial that the bootloader ended, or never began."""
+    return trial["ended"] or {POWER_ON: "power", WATCHDOG: "watchdog"}.get(cause, "crash")

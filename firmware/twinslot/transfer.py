@@ -1,0 +1,68 @@
+"""How an image gets into a slot, and how it is checked there. This version knows one way: the whole image, raw.
+
+Power loss: everything here writes to the slot that is not running, which nothing boots from until `set_boot`. The slot
+is its own record of progress: a sector that is right already is not written again.
+"""
+
+import asyncio
+from hashlib import sha256
+
+from .errors import TransferError
+
+_SECTOR = 4096
+_GRACE_S = 15
+_SLOWEST_BYTES_PER_S = 2048
+
+
+class Transfer:
+    """Puts images into slots. The two buffers, one sector each, are made once."""
+
+    def __init__(self) -> None:
+        self._incoming = memoryview(bytearray(_SECTOR))
+        self._present = memoryview(bytearray(_SECTOR))
+
+    async def fetch(self, client: object, path: str, size: int, slot: object, progress: object) -> None:
+        """The slot begins with what `path` gave, `size` bytes. `progress(bytes so far)` is called for each sector.
+
+        Raises TransferError when it is not to be had so, Unreachable when the connection fails.
+        """
+        limit_s = _GRACE_S + size // _SLOWEST_BYTES_PER_S
+        try:
+            await asyncio.wait_for(self._fetch(client, path, size, slot, progress), limit_s)
+        except asyncio.TimeoutError:
+            raise TransferError("slower than {} bytes a second".format(_SLOWEST_BYTES_PER_S))
+
+    async def _fetch(self, client: object, path: str, size: int, slot: object, progress: object) -> None:
+        stream, answer = await client.open("GET", path, {})
+        try:
+            if answer.status != 200:
+                raise TransferError("the server answered {}".format(answer.status))
+            if answer.length != size:
+                raise TransferError("{} bytes instead of {}".format(answer.length, size))
+            for sector in range((size + _SECTOR - 1) // _SECTOR):
+                length = min(_SECTOR, size - sector * _SECTOR)
+                got = 0
+                while got < length:
+                    got += await answer.readinto(self._incoming[got:length])
+                self._write(slot, sector, length)
+                await progress(sector * _SECTOR + length)
+        finally:
+            stream.close()
+
+    def _write(self, slot: object, sector: int, length: int) -> None:
+        """The sector holds the incoming bytes; it is left alone when it did already."""
+        for i in range(length, _SECTOR):
+            self._incoming[i] = 0xFF
+        slot.read(sector * _SECTOR, self._present)
+        if self._present != self._incoming:
+            slot.write_sector(sector, self._incoming)
+
+    async def matches(self, slot: object, size: int, digest: bytes) -> bool:
+        """Whether the slot, read back from flash, begins with the image of `size` bytes and SHA-256 `digest`."""
+        image = sha256()
+        for at in range(0, size, _SECTOR):
+            part = self._present[: min(_SECTOR, size - at)]
+            slot.read(at, part)
+            image.update(part)
+            await asyncio.sleep(0)
+        return image.digest() == digest

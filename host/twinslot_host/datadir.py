@@ -1,0 +1,120 @@
+"""The data directory: private, held by one server at a time, with the secrets that outlive a restart.
+
+| file | holds |
+| --- | --- |
+| `lock` | nothing; locked while a server runs |
+| `twinslot.db` | the store |
+| `jwt.key`, `nonce.key`, `link.key` | 32 random bytes each, in hex |
+| `signing.pem` | the server's RSA-3072 private key |
+| `artifacts/ab/<sha256>` | images by content |
+| `incoming/` | uploads that are not finished; emptied at start |
+"""
+
+import errno
+import fcntl
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from twinslot_host.errors import DataDirInUse, NotADataDir, StorageFull
+
+DATABASE = "twinslot.db"
+JWT_KEY = "jwt.key"
+NONCE_KEY = "nonce.key"
+LINK_KEY = "link.key"
+SIGNING_KEY = "signing.pem"
+ARTIFACTS = "artifacts"
+INCOMING = "incoming"
+
+_LOCK = "lock"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def held(data: Path) -> Iterator[None]:
+    """The directory exists, is private, and no other server uses it until the block ends.
+
+    Raises DataDirInUse when another server holds it, NotADataDir when it can't be made or used.
+    """
+    try:
+        _make_private(data)
+        lock = os.open(data / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise NotADataDir(f"{data} can't be used as a data directory: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataDirInUse(
+                f"another server is running on {data}; stop it first, or give this one another --data"
+            ) from None
+        yield
+    finally:
+        os.close(lock)
+
+
+def secret(data: Path, name: str) -> bytes:
+    """The 32 bytes of that name, made when they are not there yet."""
+    return bytes.fromhex(kept(data / name, lambda: secrets.token_hex(32).encode()).decode())
+
+
+def existing_secret(data: Path, name: str) -> bytes:
+    """The 32 bytes of that name. Raises NotADataDir when no server has made them."""
+    try:
+        return bytes.fromhex((data / name).read_text())
+    except (OSError, ValueError):
+        raise NotADataDir(f"{data} is no data directory; run `twinslot serve --data {data}` first") from None
+
+
+def kept(path: Path, make: Callable[[], bytes]) -> bytes:
+    """The file's content, which `make` gives when the file is not there yet; mode 0600, durable.
+
+    Power loss: the file appears whole or not at all.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        content = make()
+    temporary = path.with_name(path.name + ".new")
+    temporary.unlink(missing_ok=True)
+    with created(temporary) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)  # CUT: before this the next start makes another one; nobody has seen this one
+    sync_directory(path.parent)
+    return content
+
+
+def created(path: Path) -> BinaryIO:
+    """A new file of mode 0600, open for writing. Raises FileExistsError."""
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb")
+
+
+def sync_directory(path: Path) -> None:
+    """The names in the directory are on disk."""
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+@contextmanager
+def full_disk_told() -> Iterator[None]:
+    """An OSError that says the disk, a quota or a file-size limit is reached leaves the block as StorageFull."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull("the server's disk is full; nothing was changed") from error
+        raise
+
+
+def _make_private(data: Path) -> None:
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (data / DATABASE).exists() or not any(data.iterdir()):
+        data.chmod(0o700)  # never that of a folder which holds someone else's files

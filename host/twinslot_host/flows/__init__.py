@@ -1,0 +1,1 @@
+"""What the server does, step by step: rules from `domain`, rows from `store`, one transaction each."""

@@ -1,0 +1,71 @@
+"""How a device's request comes in: its group's keys, its row, and its nonce spent once."""
+
+from dataclasses import dataclass
+
+from twinslot_host.config import NONCE_LIFE_S
+from twinslot_host.domain import auth
+from twinslot_host.errors import Conflict, TwinslotError
+from twinslot_host.services import Services
+from twinslot_host.store import devices, group_tokens, groups
+from twinslot_host.store.database import Connection
+from twinslot_host.store.devices import Device
+from twinslot_host.store.groups import Group
+
+
+class NonceRefused(TwinslotError):
+    """The mac is right, and the nonce is missing, too old, or its seq was used: the device repeats with a fresh one."""
+
+    status = 401
+    title = "Unauthorized"
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """A device that has proven its key; `nonce_issued_us` is None when its nonce can't be accepted."""
+
+    group: Group
+    device: str
+    key: bytes
+    mac: str
+    nonce_issued_us: int | None
+    seq: int
+
+
+async def prove(services: Services, claim: auth.Claim, method: str, path: str, body: bytes) -> Visitor | None:
+    """Who sent the request; None when no valid token of such a group made its mac."""
+    db = services.database.reader
+    group = await groups.find(db, claim.group)
+    if group is None:
+        return None
+    text = auth.request_text(method, path, claim.nonce, claim.seq, claim.cnonce, body)
+    for token in await group_tokens.valid(db, group.id):
+        key = auth.device_key(token, claim.device)
+        if auth.same(auth.mac(key, text), claim.mac):
+            issued_us = auth.read_nonce(services.nonce_key, group.id, claim.device, claim.nonce)
+            return Visitor(group, claim.device, key, claim.mac, issued_us, int(claim.seq))
+    return None
+
+
+async def admit(db: Connection, visitor: Visitor, now_us: int) -> Device:
+    """The visitor's row, seen now; its request is spent when the transaction is committed.
+
+    Raises Conflict when the id is another group's device, NonceRefused when the request can't be told from a replay.
+    """
+    issued_us = visitor.nonce_issued_us
+    if issued_us is None or now_us - issued_us > NONCE_LIFE_S * 1_000_000:
+        raise NonceRefused("the nonce is missing or too old; repeat with the one of this answer")
+    group, now_ms = visitor.group, now_us // 1000
+    row = await devices.ensure(db, group.account, visitor.device, group.id, now_ms)
+    if row.group != group.id:
+        raise Conflict(f"a device {visitor.device!r} belongs to another group; choose another id")
+    if not await devices.spend(db, row.id, issued_us, visitor.seq, now_ms):
+        raise NonceRefused("this seq was used; repeat with the nonce of this answer")
+    return row
+
+
+async def fresh_nonce(services: Services, visitor: Visitor) -> str:
+    """A nonce for the device's next request, later than every one that it has used, even if the clock went back."""
+    row = await devices.find(services.database.reader, visitor.group.account, visitor.device)
+    last_us = row.nonce_issued_us if row is not None and row.group == visitor.group.id else 0
+    issued_us = max(services.clock_us(), last_us + 1)
+    return auth.make_nonce(services.nonce_key, visitor.group.id, visitor.device, issued_us)

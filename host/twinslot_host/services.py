@@ -1,0 +1,65 @@
+"""What the handlers work with, opened once at start."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from twinslot_host.artifacts import Artifacts
+from twinslot_host.datadir import DATABASE, JWT_KEY, LINK_KEY, NONCE_KEY, secret
+from twinslot_host.metrics import Metrics
+from twinslot_host.signing import Signer
+from twinslot_host.store import accounts, releases
+from twinslot_host.store.database import Database
+
+
+@dataclass(frozen=True)
+class Services:
+    """The server's parts."""
+
+    database: Database
+    artifacts: Artifacts
+    signer: Signer
+    jwt_key: bytes
+    nonce_key: bytes
+    link_key: bytes
+    metrics: Metrics
+    clock_us: Callable[[], int]
+
+    def now_s(self) -> int:
+        """The time in Unix seconds."""
+        return self.clock_us() // 1_000_000
+
+    def now_ms(self) -> int:
+        """The time in Unix milliseconds."""
+        return self.clock_us() // 1000
+
+
+SERVICES = web.AppKey("services", Services)
+
+
+@asynccontextmanager
+async def opened(data: Path) -> AsyncIterator[Services]:
+    """The services of a data directory that the caller holds; its first account exists, and no orphaned artifact."""
+    signer = await asyncio.to_thread(Signer.of, data)
+    keys = {name: secret(data, name) for name in (JWT_KEY, NONCE_KEY, LINK_KEY)}
+    database = await Database.open(data / DATABASE, clock_us() // 1000)
+    try:
+        artifacts = Artifacts(data)
+        async with database.write() as db:
+            await accounts.ensure_first(db, clock_us() // 1000)
+            for sha256 in list(artifacts.stored()):
+                if not await releases.uses(db, sha256):
+                    artifacts.discard(sha256)
+        yield Services(database, artifacts, signer, keys[JWT_KEY], keys[NONCE_KEY], keys[LINK_KEY], Metrics(), clock_us)
+    finally:
+        await database.close()
+
+
+def clock_us() -> int:
+    """The time in Unix microseconds."""
+    return time.time_ns() // 1000

@@ -1,0 +1,32 @@
+"""The publishers' public keys that a group's devices trust."""
+
+from twinslot_host.store.database import Connection
+from twinslot_host.store.rows import all_of
+
+
+async def add(db: Connection, account: str, group: str, fingerprint: str, modulus: bytes) -> None:
+    """The group trusts the key; adding it twice changes nothing."""
+    await db.execute(
+        "INSERT INTO group_keys (account_id, group_id, fingerprint, modulus) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (group_id, fingerprint) DO NOTHING",
+        (account, group, fingerprint, modulus),
+    )
+
+
+async def of_group(db: Connection, group: str) -> dict[str, bytes]:
+    """The group's keys: fingerprint to modulus."""
+    rows = await all_of(
+        db, "SELECT fingerprint, modulus FROM group_keys WHERE group_id = ? ORDER BY fingerprint", (group,)
+    )
+    return {row["fingerprint"]: row["modulus"] for row in rows}
+
+
+async def of_application(db: Connection, application: int) -> dict[str, bytes]:
+    """The keys that any group of the application trusts: fingerprint to modulus."""
+    rows = await all_of(
+        db,
+        "SELECT DISTINCT k.fingerprint, k.modulus FROM group_keys k JOIN groups g ON g.id = k.group_id"
+        " WHERE g.application_id = ? ORDER BY k.fingerprint",
+        (application,),
+    )
+    return {row["fingerprint"]: row["modulus"] for row in rows}

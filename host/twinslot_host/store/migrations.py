@@ -1,0 +1,145 @@
+"""Numbered migrations; each is committed together with its row in `migrations`, so it is done wholly or not at all.
+
+A migration that has been released is never edited: a change is a new number at the end.
+SQL keeps to what SQLite and PostgreSQL share, STRICT aside.
+"""
+
+import aiosqlite
+
+from twinslot_host.errors import NotADataDir
+
+_FIRST = (
+    "CREATE TABLE accounts (id TEXT PRIMARY KEY, created_at_ms INTEGER NOT NULL) STRICT",
+    """CREATE TABLE applications (
+        id INTEGER PRIMARY KEY,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        name TEXT NOT NULL,
+        last_sequence INTEGER NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        UNIQUE (account_id, name)
+    ) STRICT""",
+    """CREATE TABLE groups (
+        id TEXT PRIMARY KEY,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        application_id INTEGER NOT NULL REFERENCES applications (id),
+        name TEXT NOT NULL,
+        trust TEXT NOT NULL CHECK (trust IN ('server', 'publisher')),
+        poll_s INTEGER NOT NULL DEFAULT 30,
+        created_at_ms INTEGER NOT NULL,
+        UNIQUE (account_id, name)
+    ) STRICT""",
+    "CREATE INDEX groups_by_application ON groups (application_id)",
+    """CREATE TABLE group_tokens (
+        id INTEGER PRIMARY KEY,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        group_id TEXT NOT NULL REFERENCES groups (id),
+        token TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        revoked_at_ms INTEGER
+    ) STRICT""",
+    "CREATE INDEX group_tokens_by_group ON group_tokens (group_id)",
+    """CREATE TABLE group_keys (
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        group_id TEXT NOT NULL REFERENCES groups (id),
+        fingerprint TEXT NOT NULL,
+        modulus BLOB NOT NULL,
+        PRIMARY KEY (group_id, fingerprint)
+    ) STRICT""",
+    """CREATE TABLE devices (
+        id INTEGER PRIMARY KEY,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        device TEXT NOT NULL,
+        group_id TEXT NOT NULL REFERENCES groups (id),
+        app TEXT,
+        version TEXT,
+        confirmed_version TEXT,
+        sequence INTEGER NOT NULL DEFAULT 0,
+        state TEXT CHECK (state IN ('idle', 'trial')),
+        image TEXT,
+        chip INTEGER,
+        slot_size INTEGER,
+        free_heap INTEGER,
+        reset_cause INTEGER,
+        nonce_issued_us INTEGER NOT NULL DEFAULT 0,
+        nonce_seq INTEGER NOT NULL DEFAULT 0,
+        last_seen_at_ms INTEGER,
+        created_at_ms INTEGER NOT NULL,
+        UNIQUE (account_id, device)
+    ) STRICT""",
+    "CREATE INDEX devices_by_group ON devices (group_id)",
+    """CREATE TABLE events (
+        id INTEGER PRIMARY KEY,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        device_id INTEGER NOT NULL REFERENCES devices (id),
+        report TEXT,
+        event TEXT NOT NULL,
+        version TEXT NOT NULL,
+        sequence INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        UNIQUE (device_id, report)
+    ) STRICT""",
+    "CREATE INDEX events_by_device ON events (device_id, id)",
+    """CREATE TABLE failures (
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        device_id INTEGER NOT NULL REFERENCES devices (id),
+        sequence INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        PRIMARY KEY (device_id, sequence)
+    ) STRICT""",
+    """CREATE TABLE releases (
+        id INTEGER PRIMARY KEY,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        application_id INTEGER NOT NULL REFERENCES applications (id),
+        version TEXT NOT NULL,
+        strategy TEXT NOT NULL CHECK (strategy IN ('suspended', 'targeted', 'general')),
+        upgradable_from TEXT,
+        sha256 TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        chip INTEGER NOT NULL,
+        security_version INTEGER NOT NULL,
+        signed_by TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        UNIQUE (application_id, version)
+    ) STRICT""",
+    "CREATE INDEX releases_by_sha256 ON releases (sha256)",
+    """CREATE TABLE signatures (
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        application_id INTEGER NOT NULL REFERENCES applications (id),
+        sequence INTEGER NOT NULL,
+        release_id INTEGER NOT NULL REFERENCES releases (id),
+        manifest BLOB NOT NULL,
+        signature BLOB NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        PRIMARY KEY (application_id, sequence)
+    ) STRICT""",
+    "CREATE INDEX signatures_by_release ON signatures (release_id, sequence)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+
+
+async def migrate(db: aiosqlite.Connection, now_ms: int) -> None:
+    """The schema is this server's. Raises NotADataDir when a newer server has written it."""
+    await db.execute(
+        "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL) STRICT"
+    )
+    cursor = await db.execute("SELECT COALESCE(MAX(number), 0) FROM migrations")
+    row = await cursor.fetchone()
+    done: int = row[0] if row is not None else 0
+    if done > len(MIGRATIONS):
+        raise NotADataDir("the data directory was written by a newer version of twinslot; run that version")
+    for number, statements in enumerate(MIGRATIONS[done:], start=done + 1):
+        await _apply(db, number, statements, now_ms)
+
+
+async def _apply(db: aiosqlite.Connection, number: int, statements: tuple[str, ...], now_ms: int) -> None:
+    try:
+        await db.execute("BEGIN IMMEDIATE")
+        for statement in statements:
+            await db.execute(statement)
+        await db.execute("INSERT INTO migrations (number, at_ms) VALUES (?, ?)", (number, now_ms))
+        await db.commit()
+    except BaseException:
+        await db.rollback()
+        raise

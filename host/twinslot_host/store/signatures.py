@@ -1,0 +1,34 @@
+"""Signatures: every manifest that was signed for a release; the one of the highest sequence is current."""
+
+from dataclasses import dataclass
+
+from twinslot_host.store.database import Connection
+from twinslot_host.store.rows import one
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A manifest and its signature, as devices get them."""
+
+    sequence: int
+    manifest: bytes
+    signature: bytes
+
+
+async def add(db: Connection, account: str, application: int, release: int, signed: Signed, now_ms: int) -> None:
+    """The signature belongs to the release. The caller has seen that its sequence is higher than all before."""
+    await db.execute(
+        "INSERT INTO signatures (account_id, application_id, sequence, release_id, manifest, signature, created_at_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (account, application, signed.sequence, release, signed.manifest, signed.signature, now_ms),
+    )
+
+
+async def find(db: Connection, application: int, sequence: int) -> Signed | None:
+    """The application's signature of that sequence, or None."""
+    row = await one(
+        db,
+        "SELECT sequence, manifest, signature FROM signatures WHERE application_id = ? AND sequence = ?",
+        (application, sequence),
+    )
+    return None if row is None else Signed(row["sequence"], row["manifest"], row["signature"])

@@ -1,0 +1,5 @@
+"""An application with a mistake that shows at once."""
+
+
+def main():
+    raise RuntimeError("this version crashes as it starts")

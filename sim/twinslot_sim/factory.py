@@ -1,0 +1,83 @@
+"""A flash as the factory ships it: an app in the first slot, its files, and nothing else.
+
+Power loss: the flash is written under another name and then renamed, so a flash file is there whole or not at all.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from littlefs import LittleFS, LittleFSError
+
+from twinslot_sim import image, partitions
+from twinslot_sim.bootloader import CHIP_ESP32
+from twinslot_sim.errors import TwinslotError
+from twinslot_sim.nor import FLASH_SIZE, SECTOR_SIZE, wear_path
+from twinslot_sim.partitions import MICROPYTHON_4MIB_OTA, Partition
+
+_UNIT_BYTES = 32
+_CACHE_BYTES = 4 * _UNIT_BYTES
+_BLOCK_CYCLES = 100
+
+
+class FactoryError(TwinslotError):
+    """What should go into the flash does not fit; the message says what."""
+
+
+def make_flash(path: Path, app_image: bytes, files: Mapping[str, bytes]) -> None:
+    """`path` is a flash that has never been booted, in place of any that was there.
+
+    It holds the partition table of MicroPython's 4 MiB OTA build, `app_image` in ota_0, and a LittleFS of `files`
+    (path to content; folders are made). otadata and NVS are erased, as is the second slot.
+
+    Raises ImageError when the chip would not boot the image, FactoryError when the image or the files are too large.
+    """
+    image.parse(app_image, chip=CHIP_ESP32)
+    flash = bytearray(b"\xff" * FLASH_SIZE)
+    table = partitions.build(MICROPYTHON_4MIB_OTA)
+    flash[partitions.TABLE_OFFSET : partitions.TABLE_OFFSET + len(table)] = table
+    by_label = {row.label: row for row in MICROPYTHON_4MIB_OTA}
+    slot = by_label["ota_0"]
+    if len(app_image) > slot.size:
+        raise FactoryError(f"the image has {len(app_image)} bytes, more than the slot's {slot.size}")
+    flash[slot.offset : slot.offset + len(app_image)] = app_image
+    vfs = by_label["vfs"]
+    flash[vfs.offset : vfs.offset + vfs.size] = _littlefs(vfs, files)
+    wear_path(path).unlink(missing_ok=True)
+    _replace(path, flash)
+
+
+def _littlefs(vfs: Partition, files: Mapping[str, bytes]) -> bytes:
+    """A file system as MicroPython makes and mounts it (extmod/vfs_lfs.c, vfs_lfsx.c: LittleFS 2.1)."""
+    blocks = vfs.size // SECTOR_SIZE
+    fs = LittleFS(
+        block_size=SECTOR_SIZE,
+        block_count=blocks,
+        read_size=_UNIT_BYTES,
+        prog_size=_UNIT_BYTES,
+        lookahead_size=_UNIT_BYTES,
+        cache_size=_CACHE_BYTES,
+        block_cycles=_BLOCK_CYCLES,
+    )
+    for name, content in files.items():
+        try:
+            folder = PurePosixPath("/", name).parent
+            fs.makedirs(str(folder), exist_ok=True)
+            with fs.open(str(PurePosixPath("/", name)), "wb") as file:
+                file.write(content)
+        except LittleFSError as error:
+            raise FactoryError(f"{name} does not fit into the file system of {vfs.size} bytes") from error
+    return bytes(fs.context.buffer)
+
+
+def _replace(path: Path, content: bytes | bytearray) -> None:
+    with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent, delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(content)
+            file.flush()
+            # CUT: the old flash, or none
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink()
+            raise

@@ -1,0 +1,67 @@
+"""The wire from the chip's processor to the rest of the chip: a socket, whose descriptor is the first argument.
+
+A request is `<BBHIIII`: op, unused, call number, three arguments, payload length; then the payload. A reply is
+`<HHiI`: call number, unused, status, payload length; then the payload. A negative status is an error whose payload
+is its name (or nothing). `link.py` on the other side lists the ops.
+"""
+
+import struct
+import sys
+
+from micropython import const
+
+_REQUEST = "<BBHIIII"
+_REPLY = "<HHiI"
+_REPLY_LEN = const(12)
+
+_link = open(int(sys.argv[1]), "r+b")
+_head = bytearray(20)
+_reply = bytearray(_REPLY_LEN)
+_number = 0
+
+
+def _read(view):
+    got = 0
+    interrupted = False
+    while got < len(view):
+        try:
+            n = _link.readinto(view[got:])
+        except KeyboardInterrupt:
+            interrupted = True  # finish the reply first, or the next call would read it
+            continue
+        if not n:
+            raise SystemExit  # the chip lost its power
+        got += n
+    return interrupted
+
+
+def call(op, a=0, b=0, c=0, payload=b"", into=None):
+    """The rest of the chip has carried out `op`; returns (status, reply payload).
+
+    With `into`, the payload is read there and not returned. Raises OSError with the chip's code and name.
+    """
+    global _number
+    _number = (_number + 1) & 0xFFFF
+    struct.pack_into(_REQUEST, _head, 0, op, 0, _number, a, b, c, len(payload))
+    _link.write(_head)
+    if len(payload):
+        _link.write(payload)
+    interrupted = False
+    while True:
+        interrupted |= _read(memoryview(_reply))
+        number, _, status, length = struct.unpack(_REPLY, _reply)
+        if number == _number and status >= 0 and into is not None:
+            data = None
+            interrupted |= _read(memoryview(into)[:length])
+        else:
+            data = bytearray(length)
+            interrupted |= _read(memoryview(data))
+        if number == _number:  # else: the reply to a call that Ctrl-C cut off
+            break
+    if interrupted:
+        raise KeyboardInterrupt
+    if status < 0:
+        if data:
+            raise OSError(status, data.decode())
+        raise OSError(-status)
+    return status, data

@@ -1,0 +1,94 @@
+"""What the chip's firmware does between the bootloader and the prompt (ports/esp32/main.c, modules/_boot.py)."""
+
+import gc
+import sys
+
+import _chip
+import _rom
+import micropython
+import vfs
+
+
+def _mount_root():
+    from esp32 import Partition
+
+    bdev = Partition.find(Partition.TYPE_DATA, label="vfs")[0]
+    try:
+        vfs.mount(vfs.VfsLfs2(bdev, readsize=32, progsize=32, lookahead=32), "/")
+    except OSError:
+        block = bytearray(4096)
+        bdev.readblocks(0, block)
+        if any(b != 0xFF for b in block):
+            print("The filesystem appears to be corrupted. Erase the vfs partition or flash the board anew.")
+            return
+        vfs.VfsLfs2.mkfs(bdev, readsize=32, progsize=32, lookahead=32)
+        vfs.mount(vfs.VfsLfs2(bdev, readsize=32, progsize=32, lookahead=32), "/")
+
+
+def _run_file(name, scope):
+    import os
+
+    try:
+        os.stat(name)
+    except OSError:
+        return True
+    try:
+        execfile(name, scope)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        sys.print_exception(error)
+        return False
+    return True
+
+
+def _run_code(code, single, scope):
+    """`code` has run in `scope`; returns what there is to say of an error, as bytes."""
+    import io
+
+    try:
+        exec(compile(code, "<stdin>", "single" if single else "exec"), scope)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        text = io.BytesIO()
+        sys.print_exception(error, text)
+        return text.getvalue()
+    return b""
+
+
+def run(scope):
+    """The board has been switched on; returns when a soft reset is due."""
+    import esp32, machine, network, ssl  # noqa: F401 - built in on a chip, so never looked up in a file system
+
+    for name in list(scope):
+        if name != "__name__":
+            del scope[name]
+    frozen = _rom.frozen()
+    sys.argv[:] = []
+    vfs.umount("/")
+    _mount_root()
+    if frozen:
+        vfs.mount(vfs.VfsRom(frozen), "/.frozen")
+    sys.path[:] = ["", "/.frozen", ".frozen", "/lib"]
+    gc.collect()
+    kind, error = 1, b""
+    try:
+        _chip.call(21)
+        if _run_file("boot.py", scope) and _rom.run_main:
+            _run_file("main.py", scope)
+    except SystemExit:
+        return
+    except KeyboardInterrupt:
+        pass  # between the two files: to the prompt
+    while True:
+        try:
+            single, code = _chip.call(19, kind, payload=error)
+        except KeyboardInterrupt:
+            continue
+        try:
+            kind, error = 2, _run_code(code, single, scope)
+        except SystemExit:
+            return
+        code = None
+        gc.collect()

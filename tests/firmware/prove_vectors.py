@@ -1,0 +1,121 @@
+"""Runs the wire examples through the device package; on MicroPython as on CPython. Prints a JSON document.
+
+Arguments: the folder that holds the package, the folder of the vectors, and optionally Wycheproof's RSA file.
+The package's own `__init__` needs a chip, so an empty one stands in for it.
+"""
+
+import json
+import sys
+from binascii import a2b_base64, hexlify, unhexlify
+
+if sys.implementation.name == "cpython":
+    package = type(sys)("twinslot")
+    package.__path__ = [sys.argv[1] + "/twinslot"]
+else:
+    package = type("twinslot", (), {"__path__": sys.argv[1] + "/twinslot"})
+sys.modules["twinslot"] = package
+
+import twinslot.auth as auth
+import twinslot.manifest as manifest
+import twinslot.otadata as otadata
+import twinslot.rsa as rsa
+from twinslot.errors import Refused, Unreachable
+
+wrong = []
+proven = 0
+
+
+def expect(what, actual, expected):
+    global proven
+    proven += 1
+    if actual != expected:
+        wrong.append("{}: {!r} instead of {!r}".format(what, actual, expected))
+
+
+def vectors(name):
+    with open("{}/{}.json".format(sys.argv[2], name)) as file:
+        return json.load(file)
+
+
+def prove_auth(case):
+    key = unhexlify(case["device_key"])
+    expect("device key", auth.hmac_sha256(case["token"].encode(), case["device"].encode()), key)
+    session = auth.Session(case["group"], case["device"], key)
+    session._nonce, session._seq = case["nonce"], case["seq"] - 1
+    header, mac = session.sign(case["method"], case["path"], unhexlify(case["body"]), unhexlify(case["cnonce"]))
+    expect("request mac", mac, case["request_mac"])
+    fields = auth.parse_fields(header.split(" ", 1)[1])
+    for name in ("group", "device", "nonce", "cnonce"):
+        expect(name, fields[name], case[name])
+    expect("seq", fields["seq"], str(case["seq"]))
+    answer = case["answer"]
+    info = 'nonce="{}", time="{}", poll="{}", mac="{}"'.format(
+        answer["nonce"], answer["time"], answer["poll"], case["response_mac"]
+    )
+    body = unhexlify(answer["body"])
+    for altered_info, altered_mac, altered_status, altered_body in (
+        (info.replace('poll="30"', 'poll="31"'), mac, case["status"], body),
+        (info.replace(answer["nonce"], "0"), mac, case["status"], body),
+        (info, mac[:-1] + ("0" if mac[-1] != "0" else "1"), case["status"], body),
+        (info, mac, case["status"] + 1, body),
+        (info, mac, case["status"], body + b"x"),
+        (info.split(", mac")[0], mac, case["status"], body),
+        ("", mac, case["status"], body),
+    ):
+        try:
+            session.verify(altered_mac, altered_status, altered_info, altered_body)
+            expect("altered answer", "taken", "refused")
+        except Unreachable:
+            expect("nonce kept", session._nonce, case["nonce"])
+    expect("answer", session.verify(mac, case["status"], info, body), (answer["time"], answer["poll"]))
+    expect("next nonce", (session._nonce, session._seq), (answer["nonce"], 0))
+
+
+def prove_manifest(cases):
+    for case in cases["good"]:
+        m, f = manifest.Manifest(unhexlify(case["bytes"])), case["fields"]
+        actual = (m.app, m.version, m.sequence, m.security, m.chip, m.size, hexlify(m.sha256).decode())
+        names = ("app", "version", "sequence", "security_version", "chip", "size", "sha256")
+        expect("manifest", actual, tuple(f[name] for name in names))
+    for case in cases["bad"]:
+        try:
+            manifest.Manifest(unhexlify(case["bytes"]))
+            expect(case["why"], "taken", "refused")
+        except Refused as refused:
+            expect(case["why"], refused.reason, "format")
+
+
+def prove_signature(case):
+    modulus, message = a2b_base64(case["modulus"]), unhexlify(case["message"])
+    expect("signature", rsa.verify(modulus, message, unhexlify(case["good"])), True)
+    for bad in case["bad"]:
+        expect(bad["why"], rsa.verify(modulus, message, unhexlify(bad["signature"])), False)
+
+
+def prove_otadata(case):
+    states = otadata.slot_states(unhexlify(case["first"]), unhexlify(case["second"]))
+    expect(case["why"], states, case["slot_states"])
+
+
+def prove_wycheproof(path):
+    with open(path) as file:
+        groups = json.load(file)["testGroups"]
+    for group in groups:
+        modulus = unhexlify(group["publicKey"]["modulus"])
+        modulus = modulus[1:] if len(modulus) == 385 and modulus[0] == 0 else modulus
+        exponent = int(group["publicKey"]["publicExponent"], 16)
+        for test in group["tests"]:
+            taken = rsa.verify(modulus, unhexlify(test["msg"]), unhexlify(test["sig"]), exponent)
+            if test["result"] != "acceptable":
+                expect("wycheproof {}".format(test["tcId"]), taken, test["result"] == "valid")
+
+
+for one in vectors("auth")["cases"]:
+    prove_auth(one)
+prove_manifest(vectors("manifest"))
+prove_signature(vectors("signature"))
+for one in vectors("otadata")["cases"]:
+    prove_otadata(one)
+if len(sys.argv) > 3:
+    prove_wycheproof(sys.argv[3])
+print(json.dumps({"proven": proven, "wrong": wrong}))

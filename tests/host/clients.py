@@ -1,0 +1,192 @@
+"""The real server as a process of its own, and clients that speak its protocols by hand, byte for byte."""
+
+import dataclasses
+import hashlib
+import hmac
+import http.client
+import json
+import re
+import resource
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from twinslot_host import tokens
+
+SERVE = """
+import sys
+from pathlib import Path
+from twinslot_host.app import serve
+serve(Path(sys.argv[1]), "127.0.0.1", 0)
+"""
+
+
+@dataclasses.dataclass
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def detail(self):
+        assert self.headers["Content-Type"] == "application/problem+json"
+        assert self.json.keys() == {"type", "title", "status", "detail"}
+        assert self.json["status"] == self.status
+        return self.json["detail"]
+
+
+class Server:
+    """A server process on a data directory; the directory outlives it."""
+
+    def __init__(self, data: Path, file_size_limit: int | None = None) -> None:
+        self.data = data
+        limit = None
+        if file_size_limit is not None:
+            limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_size_limit, file_size_limit))  # noqa: E731
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SERVE, str(data)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=limit,
+        )
+        line = self.process.stdout.readline()
+        found = re.fullmatch(r"listening on http://127\.0\.0\.1:(\d+)\n", line)
+        if found is None:
+            self.process.wait()
+            raise AssertionError(f"it said {line!r} and {self.process.stderr.read()}")
+        self.port = int(found[1])
+
+    def stop(self, number: int = signal.SIGTERM) -> str:
+        """The process has ended; what it wrote to its log."""
+        self.process.send_signal(number)
+        _, log = self.process.communicate()
+        return log
+
+    def request(self, method: str, path: str, body=None, headers=None) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def api(self, method: str, path: str, body=None, scopes=None) -> Answer:
+        headers = {"Authorization": f"Bearer {self.token(scopes)}"}
+        data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.request(method, "/api/v1" + path, data, headers)
+
+    def token(self, scopes=None, ttl_s: int = 600, age_s: int = 0) -> str:
+        return tokens.issue(self.data, scopes, ttl_s, int(time.time()) - age_s)
+
+    def group(self, name: str = "kitchen", app: str = "kettle", key: rsa.RSAPrivateKey | None = None) -> dict:
+        trust, keys = ("server", []) if key is None else ("publisher", [public_pem(key)])
+        answer = self.api("POST", "/groups", {"name": name, "app": app, "trust": trust, "keys": keys})
+        assert answer.status == 201, answer.body
+        return answer.json
+
+    def publish(self, image: bytes, version: str = "1.1.0", app: str = "kettle", **fields) -> Answer:
+        body = {"version": version, "strategy": "general", "upgradable_from": None, "manifest": None, "signature": None}
+        return self.upload(app, [("release", json.dumps(body | fields).encode()), ("image", image)])
+
+    def upload(self, app: str, parts: list[tuple[str, bytes]]) -> Answer:
+        boundary = secrets.token_hex(16).encode()
+        body = b"".join(
+            b'--%s\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (boundary, name.encode(), content)
+            for name, content in parts
+        )
+        headers = {
+            "Authorization": f"Bearer {self.token()}",
+            "Content-Type": f"multipart/form-data; boundary={boundary.decode()}",
+        }
+        path = f"/api/v1/applications/{app}/releases"
+        return self.request("POST", path, body + b"--%s--\r\n" % boundary, headers)
+
+    def board(self, group: dict, device: str = "board-1", **told) -> "Board":
+        return Board(self, group, device, told)
+
+
+class Board:
+    """A device as docs/protocol.md tells; every answer's mac is checked."""
+
+    def __init__(self, server: Server, group: dict, device: str, told: dict) -> None:
+        self.server, self.group, self.device = server, group["id"], device
+        self.key = hmac.digest(group["token"].encode(), device.encode(), "sha256")
+        self.nonce, self.seq = "", 0
+        self.told = {
+            "app": group["app"],
+            "version": "1.0.0",
+            "confirmed_version": "1.0.0",
+            "sequence": 0,
+            "state": "idle",
+            "image": None,
+            "chip": 0,
+            "slot_size": 0x180000,
+            "free_heap": 100000,
+            "reset_cause": 1,
+        } | told
+
+    def check(self, **told) -> Answer:
+        self.told |= told
+        return self.send("POST", "/device/v1/check", json.dumps(self.told).encode())
+
+    def offer(self, **told) -> dict | None:
+        answer = self.check(**told)
+        assert answer.status in (200, 204), answer.body
+        return answer.json["offer"] if answer.status == 200 else None
+
+    def report(self, event: str, version: str, sequence: int, reason: str = "", name: str | None = None) -> Answer:
+        body = {"event": event, "version": version, "sequence": sequence, "reason": reason}
+        return self.send("POST", "/device/v1/report", json.dumps({"id": name or secrets.token_hex(8)} | body).encode())
+
+    def keys(self) -> Answer:
+        return self.send("GET", "/device/v1/keys", b"")
+
+    def send(self, method: str, path: str, body: bytes) -> Answer:
+        """As a device does it: once more with the fresh nonce when the server asks for that."""
+        answer = self.once(method, path, body)
+        if answer.status == 401 and "Authentication-Info" in answer.headers:
+            answer = self.once(method, path, body)
+        return answer
+
+    def once(self, method: str, path: str, body: bytes) -> Answer:
+        self.seq += 1
+        headers = self.signed(method, path, body)
+        answer = self.server.request(method, path, body, headers)
+        self.learn(headers, answer)
+        return answer
+
+    def signed(self, method: str, path: str, body: bytes) -> dict[str, str]:
+        cnonce, digest = secrets.token_hex(16), hashlib.sha256(body).hexdigest()
+        lines = ("twinslot-request-1", method, path, self.nonce, str(self.seq), cnonce, digest)
+        mac = hmac.digest(self.key, "\n".join(lines).encode(), "sha256").hex()
+        value = f'Twinslot group="{self.group}", device="{self.device}", nonce="{self.nonce}", seq="{self.seq}"'
+        return {"Authorization": f'{value}, cnonce="{cnonce}", mac="{mac}"'}
+
+    def learn(self, sent: dict[str, str], answer: Answer) -> None:
+        info = answer.headers["Authentication-Info"]
+        if info is None:
+            return
+        got = dict(re.findall(r'(\w+)="([^"]*)"', info))
+        request_mac = re.search(r'mac="(.*)"', sent["Authorization"])[1]
+        digest = hashlib.sha256(answer.body).hexdigest()
+        lines = (str(answer.status), request_mac, got["nonce"], got["time"], got["poll"], digest)
+        text = "\n".join(("twinslot-response-1", *lines)).encode()
+        assert got["mac"] == hmac.digest(self.key, text, "sha256").hex()
+        if got["nonce"] != self.nonce:
+            self.nonce, self.seq = got["nonce"], 0
+
+
+def public_pem(key: rsa.RSAPrivateKey) -> str:
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()

@@ -1,0 +1,49 @@
+"""A server on a directory of the test's own."""
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from .clients import Server
+
+
+@pytest.fixture(scope="session")
+def publisher() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 3072)
+
+
+@pytest.fixture(scope="session")
+def server_pem() -> bytes:
+    """A server's key, so that not every test waits for a new one."""
+    form, none = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return rsa.generate_private_key(65537, 3072).private_bytes(serialization.Encoding.PEM, form, none)
+
+
+@pytest.fixture
+def start(tmp_path: Path, server_pem: bytes) -> Iterator[Callable[..., Server]]:
+    """Starts a server on the test's data directory; it is killed at the end."""
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    (data / "signing.pem").write_bytes(server_pem)
+    (data / "signing.pem").chmod(0o600)
+    started: list[Server] = []
+
+    def begin(**options: int) -> Server:
+        started.append(Server(data, **options))
+        return started[-1]
+
+    yield begin
+    for server in started:
+        if server.process.poll() is None:
+            server.stop(signal.SIGKILL)
+        server.process.stdout.close()
+        server.process.stderr.close()
+
+
+@pytest.fixture
+def server(start: Callable[..., Server]) -> Server:
+    return start()

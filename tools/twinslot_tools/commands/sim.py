@@ -1,0 +1,82 @@
+"""`twinslot sim`."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twinslot_tools import provision, simulation
+from twinslot_tools.errors import NotConfirmed
+from twinslot_tools.options import DEFAULT_SERVER, Json, Server, checked_app, checked_version, run
+from twinslot_tools.output import print_json
+from twinslot_tools.simulation import FACTORY_VERSION, Outcome, Simulated
+
+GroupId = Annotated[str, typer.Option("--group", metavar="ID", help="The group's id.")]
+GroupToken = Annotated[
+    str, typer.Option("--token", metavar="T", help="The group's token, from `twinslot group create`.")
+]
+Application = Annotated[
+    str | None, typer.Option("--app", help="What a fresh board runs. [default: the group's application]")
+]
+Version = Annotated[str, typer.Option(help="Which version of it a fresh board runs.")]
+Until = Annotated[str | None, typer.Option(metavar="VERSION", help="End, with 0, once this version is confirmed.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(min=0, metavar="S", help="End after so many seconds, with 1 if --until was not reached."),
+]
+Poll = Annotated[int, typer.Option(min=1, metavar="SECONDS", help="How often a fresh board checks in.")]
+
+
+def sim(
+    group: GroupId,
+    token: GroupToken,
+    device: Annotated[str, typer.Option(metavar="ID", help="The device's id.")],
+    flash: Annotated[
+        Path, typer.Option(metavar="FILE", help="The board's flash; made factory-fresh when it is missing.")
+    ],
+    app: Application = None,
+    version: Version = FACTORY_VERSION,
+    until: Until = None,
+    timeout: Timeout = None,
+    poll: Poll = 1,
+    heap: Annotated[int, typer.Option(min=16384, metavar="BYTES", help="The heap that MicroPython gets.")] = 131072,
+    power_cut_at_op: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Cut the power at the Nth flash operation; it returns at once."),
+    ] = None,
+    keep_bytes: Annotated[
+        int, typer.Option(min=0, metavar="K", help="How many bytes of that operation still take effect.")
+    ] = 0,
+    server: Server = DEFAULT_SERVER,
+    json: Json = False,
+) -> None:
+    """Run a simulated ESP32 in the foreground: the device's own code on MicroPython, over a flash file.
+
+    Its console is shown, after the path of its serial port, which mpremote can connect to. Killing this command
+    (SIGKILL) is a power cut: the same FILE boots again.
+    """
+    show = sys.stderr if json else sys.stdout
+
+    def say(line: str) -> None:
+        print(line, file=show, flush=True)
+
+    board = Simulated(device, flash, heap, power_cut_at_op, keep_bytes, on_line=say)
+    interpreter = simulation.interpreter()
+
+    async def work() -> Outcome:
+        if not flash.exists():
+            known = await provision.ask_group(server, group, token, device)
+            fresh = checked_app(app) if app else None
+            await simulation.make_board(flash, known, device, app=fresh, version=checked_version(version), poll_s=poll)
+        with simulation.translated(), simulation.stop_on_signals(timeout) as stop:
+            board.power_on(interpreter)
+            say(f"serial port: {board.board.port}")
+            return await board.run_until(until, stop)
+
+    outcome = run(work())
+    if json:
+        print_json({**dataclasses.asdict(outcome), "version": outcome.version or version})
+    if until and not outcome.confirmed:
+        raise NotConfirmed(f"{device} has not confirmed {until}; it keeps {outcome.version or version}")

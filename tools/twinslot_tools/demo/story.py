@@ -1,0 +1,197 @@
+"""The demonstration, act by act. Every claim that it ends with was seen in the server's own view."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from twinslot_tools import client, provision, simulation
+from twinslot_tools.demo.shell import Shell
+from twinslot_tools.errors import TwinslotError
+from twinslot_tools.fleet_view import FleetView
+from twinslot_tools.simulation import Simulated
+
+APP = "kettle"
+BOARDS = ("kettle-1", "kettle-2", "kettle-3")
+IMAGE_BYTES = 256 * 1024
+ACT_S = 120
+LOOK_EVERY_S = 0.3
+CONSOLE_LINES = 12
+
+Device = dict[str, Any]
+
+
+class Broken(TwinslotError):
+    """A promise was not kept; the message says which, and what was seen."""
+
+
+class Stage:
+    """The server, the boards and the view of them. `http` speaks to the server as its operator."""
+
+    def __init__(
+        self, shell: Shell, http: aiohttp.ClientSession, server: str, view: FleetView, boards: list[Simulated]
+    ) -> None:
+        self.shell = shell
+        self._devices = client.api(server, "/devices")
+        self._http = http
+        self.view = view
+        self.boards = boards
+        self.consoles: dict[str, deque[str]] = {board.device: deque(maxlen=CONSOLE_LINES) for board in boards}
+
+    def act(self, headline: str) -> None:
+        """A new act begins."""
+        self.view.say(f"\n{headline}")
+
+    async def publish(self, version: str, habit: str) -> None:
+        """`version`, which behaves as `habit` says, is on the server, signed with the publisher's key."""
+        file = f"{APP}-{version}.app-bin"
+        size = str(IMAGE_BYTES)
+        await self.shell.twinslot(
+            "image", "build", "--app", APP, "--version", version, f"--{habit}", "--size", size, "--out", file
+        )
+        await self.shell.typed("publish", file, "--app", APP, "--version", version, "--key", "publisher.pem")
+
+    async def device(self, name: str) -> Device:
+        """What the server knows of a board."""
+        known: Device = await client.call(self._http, "GET", f"{self._devices}/{name}")
+        return known
+
+    async def until(self, promise: str, seen: Callable[[Device], bool]) -> None:
+        """The server has seen `promise` kept by every board; raises `Broken` when that takes too long."""
+        known: dict[str, Device] = {}
+        try:
+            async with asyncio.timeout(ACT_S):
+                while True:
+                    known = {device["id"]: device for device in await client.pages(self._http, self._devices)}
+                    if all(name in known and seen(known[name]) for name in BOARDS):
+                        return
+                    await asyncio.sleep(LOOK_EVERY_S)
+        except TimeoutError:
+            missing = [name for name in BOARDS if name not in known or not seen(known[name])]
+            raise Broken(f"not seen within {ACT_S} s: {promise}\n{self.evidence(missing)}") from None
+
+    def evidence(self, names: list[str]) -> str:
+        """The last lines that these boards printed."""
+        return "\n".join(f"{name} | {line}" for name in names for line in self.consoles[name])
+
+    def listen(self) -> None:
+        """What the boards print is shown, and its end kept as evidence."""
+        for board in self.boards:
+            board.on_line = partial(self._heard, board.device, self.view.listener(board.device))
+
+    def _heard(self, name: str, show: Callable[[str], None], line: str) -> None:
+        self.consoles[name].append(line)
+        show(line)
+
+
+async def tell(folder: Path) -> None:
+    """The whole demonstration has run and everything of it is put away; raises `Broken` for a promise not kept."""
+    interpreter = simulation.interpreter()
+    with FleetView("simulated ESP32 boards", BOARDS) as view:
+        shell = Shell(folder, view.say)
+        view.say("A server, and a publisher whose signing key stays on the publisher's machine.")
+        async with shell.server("data") as server:
+            group = await _open_shop(shell, server)
+            boards = [Simulated(name, folder / f"{name}.flash") for name in BOARDS]
+            for board in boards:
+                known = await provision.ask_group(server, group["id"], group["token"], board.device)
+                await simulation.make_board(board.flash, known, board.device, app=None, version="1.0.0", poll_s=1)
+            token = shell.environment["TWINSLOT_TOKEN"]
+            async with client.session(server, token) as http:
+                stage = Stage(shell, http, server, view, boards)
+                stage.listen()
+                with simulation.translated():
+                    async with _switched_on(boards, interpreter):
+                        kept = await _acts(stage)
+    print("\nSeen, and checked against the server's own view:")
+    for promise in kept:
+        print(f"  - {promise}")
+
+
+async def _open_shop(shell: Shell, server: str) -> dict[str, str]:
+    """There is a group that trusts the publisher alone; returns it."""
+    issued = await shell.twinslot("token", "--data", "data")
+    shell.environment |= {"TWINSLOT_SERVER": server, "TWINSLOT_TOKEN": issued["token"]}
+    await shell.typed("keygen", "--out", "publisher.pem")
+    group: dict[str, str] = await shell.typed(
+        "group", "create", "kitchen", "--app", APP, "--trust", "publisher", "--key", "publisher.pem.pub"
+    )
+    return group
+
+
+@asynccontextmanager
+async def _switched_on(boards: list[Simulated], interpreter: list[str]) -> AsyncIterator[None]:
+    """The boards run for as long as the `async with` block; when one of them fails, so does the block."""
+    stop = asyncio.Event()
+    try:
+        async with asyncio.TaskGroup() as group:
+            for board in boards:
+                board.power_on(interpreter)
+                group.create_task(board.run_until(None, stop))
+            try:
+                yield
+            finally:
+                stop.set()
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+
+
+async def _acts(stage: Stage) -> list[str]:
+    """The acts have been played; returns the promises that were kept."""
+    stage.act("1. Three boards on 1.0.0 check in.")
+    await stage.until("every board runs 1.0.0", lambda device: _runs(device, "1.0.0") and device["last_seen_at"])
+
+    stage.act("2. Release 1.1.0, signed: the boards download it, switch to it, prove it and confirm it.")
+    await stage.publish("1.1.0", "healthy")
+    await stage.until("every board confirmed 1.1.0", lambda device: _ended(device, "confirmed", "1.1.0", "1.1.0"))
+
+    stage.act("3. Release 1.2.0 crashes as it starts: the boards go back to 1.1.0 by themselves.")
+    await stage.publish("1.2.0", "crashing")
+    await stage.until("every board went back", lambda device: _ended(device, "rolled_back", "1.2.0", "1.1.0"))
+
+    stage.act("4. It is not tried again.")
+    boots = {board.device: board.board.boots for board in stage.boards}
+    for name in BOARDS:
+        await _is_left_alone(stage, name)
+    rebooted = [board.device for board in stage.boards if board.board.boots != boots[board.device]]
+    if rebooted:
+        raise Broken(f"restarted without a reason:\n{stage.evidence(rebooted)}")
+    return [
+        "three boards updated from 1.0.0 to 1.1.0, signed by a key that never left the publisher, and confirmed it",
+        "1.2.0 crashed at its first start, and all three went back to 1.1.0 by themselves",
+        "each reported why, and the server knows: rolled_back, crash",
+        "1.2.0 was downloaded once by each, and is neither offered nor tried again",
+    ]
+
+
+async def _is_left_alone(stage: Stage, name: str) -> None:
+    """The board has checked in since it went back, and nobody wants it to take 1.2.0 again."""
+    before = (await stage.device(name))["last_seen_at"]
+    await stage.until(
+        f"{name} goes on checking in", lambda device: device["id"] != name or device["last_seen_at"] > before
+    )
+    explained = await stage.shell.typed("explain", name)
+    stage.view.say(f"    {explained['reason']}")
+    offers = [release["version"] for release in explained["releases"] if release["offered"]]
+    events = (await stage.device(name))["events"]
+    tries = [event for event in events if event["version"] == "1.2.0" and event["event"] == "downloading"]
+    reasons = [event["reason"] for event in events if event["event"] == "rolled_back"]
+    if offers or explained["offer"]:
+        raise Broken(f"{name} is still offered {offers or explained['offer']}")
+    if len(tries) != 1 or reasons != ["crash"]:
+        raise Broken(f"{name} tried 1.2.0 {len(tries)} times, with these reasons for going back: {reasons}")
+
+
+def _runs(device: Device, version: str) -> bool:
+    return bool(device["version"] == version and device["confirmed_version"] == version and device["state"] == "idle")
+
+
+def _ended(device: Device, event: str, version: str, runs: str) -> bool:
+    """True when the last outcome that the board reported is `event` of `version`, and it runs `runs`."""
+    result = device["last_result"]
+    return bool(result and (result["event"], result["version"]) == (event, version) and _runs(device, runs))

@@ -1,0 +1,43 @@
+"""The errors of the `twinslot` command, each with the exit code that a script sees."""
+
+from typing import ClassVar
+
+
+class TwinslotError(Exception):
+    """Root of what the command refuses; the message says what happened, to what, and what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(TwinslotError):
+    """The arguments or the environment do not make sense together."""
+
+    exit_code = 2
+
+
+class BadFile(TwinslotError):
+    """A file that was given can't be used, or can't be written."""
+
+    exit_code = 3
+
+
+class ServerRefused(TwinslotError):
+    """The server answered with an error, with nonsense, or not at all. `status` is 0 without an answer."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NoDevice(TwinslotError):
+    """There is no board, real or simulated, to work with."""
+
+    exit_code = 5
+
+
+class NotConfirmed(TwinslotError):
+    """The time was up, or the board was switched off, before it had confirmed the wanted version."""
+
+    exit_code = 1

@@ -1,0 +1,68 @@
+"""What a board is given before its first start: its identity, its keys and its files.
+
+No more than a group's id and token is needed for that; the server tells the rest. The token itself never goes to a
+board, only the key derived from it for that board alone.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from twinslot_tools import device_auth
+from twinslot_tools.board_files import board_files
+from twinslot_tools.errors import ServerRefused
+
+TRIAL_S = 300
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group as a provisioning tool knows it; `trusted` are the moduli that its devices check signatures with."""
+
+    server: str
+    id: str
+    token: str
+    app: str
+    trusted: tuple[str, ...]
+
+
+async def ask_group(server: str, group: str, token: str, device: str) -> Group:
+    """The group's application and keys, from the server; it registers `device`.
+
+    Raises `ServerRefused` when the server does not know the group with this token, or can't be reached.
+    """
+    answer = await device_auth.get(server, "/device/v1/keys", group=group, token=token, device=device)
+    app, trusted = answer.get("app"), answer.get("trusted")
+    if not isinstance(app, str) or not isinstance(trusted, list) or not trusted:
+        raise ServerRefused(f"{server} named no application or no key for group {group}")
+    return Group(server.rstrip("/"), group, token, app, tuple(str(key) for key in trusted))
+
+
+def configuration(
+    group: Group,
+    device: str,
+    *,
+    app: str,
+    version: str,
+    wifi: Mapping[str, str] | None = None,
+    poll_s: int | None = None,
+    trial_s: int = TRIAL_S,
+) -> dict[str, object]:
+    """The content of `/twinslot.json`. `app` and `version` are those of the image that the board starts with."""
+    settings: dict[str, object] = {
+        "server": group.server,
+        "group": group.id,
+        "device": device,
+        "key": device_auth.device_key(group.token, device).hex(),
+        "app": app,
+        "version": version,
+        "trusted": list(group.trusted),
+        "wifi": dict(wifi) if wifi else None,
+        "trial_s": trial_s,
+    }
+    return settings if poll_s is None else {**settings, "poll_s": poll_s}
+
+
+def files(settings: Mapping[str, object]) -> dict[str, bytes]:
+    """All files of a board with these settings: path on the board → content."""
+    return {**board_files(), "/twinslot.json": json.dumps(settings).encode()}

@@ -1,0 +1,146 @@
+"""A publisher's key, and the manifest that it signs (docs/protocol.md, "Manifest" and "Signature")."""
+
+import hashlib
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from twinslot_tools.errors import BadFile, ServerRefused
+
+KEY_BITS = 3072
+EXPONENT = 65537
+DAY_S = 86_400
+
+_HEAD = struct.Struct("<4sBBHIII32s")
+_IMAGE_MAGIC = 0xE9
+_DESCRIPTION_MAGIC = 0xABCD5432
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What a manifest says of an image's bytes; `chip` and `security_version` as its own headers have them."""
+
+    chip: int
+    security_version: int
+    size_bytes: int
+    sha256: bytes
+
+
+def image_facts(path: Path) -> ImageFacts:
+    """The facts of the app image at `path`; raises `BadFile` when it is another kind of file.
+
+    Offsets from ESP-IDF's esp_app_format.h: magic 0, chip id 12, app description 32, its security version 36.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(40)
+            file.seek(0)
+            sha256 = hashlib.file_digest(file, "sha256").digest()
+            size_bytes = file.tell()
+    except OSError as error:
+        raise BadFile(f"can't read {path}: {error.strerror}") from error
+    if len(head) < 40 or head[0] != _IMAGE_MAGIC:
+        raise BadFile(f"{path} is not an ESP32 app image: it does not begin with 0xE9. Publish a build's `.app-bin`")
+    chip, magic, security_version = struct.unpack("<12xH18xII", head)
+    if magic != _DESCRIPTION_MAGIC:
+        raise BadFile(
+            f"{path} has no app description at offset 32: it looks like the combined image, with bootloader and "
+            "partition table in front. Publish the build's `.app-bin` instead"
+        )
+    return ImageFacts(chip, security_version, size_bytes, sha256)
+
+
+def manifest(facts: ImageFacts, *, app: str, version: str, sequence: int) -> bytes:
+    """The bytes to sign."""
+    names = (app.encode(), version.encode())
+    head = _HEAD.pack(b"TWSM", 1, 0, facts.chip, sequence, facts.security_version, facts.size_bytes, facts.sha256)
+    return head + b"".join(bytes([len(name)]) + name for name in names)
+
+
+def next_sequence(last_sequence: int, now_s: int) -> int:
+    """The sequence to sign with at `now_s`, higher than the last.
+
+    Raises `ServerRefused` when the last one lies more than a day ahead: signing past it would carry a wrong clock's
+    number to every device, for good.
+    """
+    if last_sequence > now_s + DAY_S:
+        days = (last_sequence - now_s) / DAY_S
+        raise ServerRefused(
+            f"the application's last release was signed {days:.1f} days ahead of this computer's clock. "
+            "If the clock here is wrong, set it; otherwise ask whoever signed that release"
+        )
+    return max(now_s, last_sequence + 1)
+
+
+def sign(key: rsa.RSAPrivateKey, data: bytes) -> bytes:
+    """384 bytes: RSASSA-PKCS1-v1_5 with SHA-256 over `data`."""
+    return key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+
+
+def make_key(out: Path) -> Path:
+    """A new key lies in `out`, readable by its owner alone, and its public half in the returned path.
+
+    Raises `BadFile` when either exists: a key that devices trust can't be made again.
+    """
+    public = out.with_name(out.name + ".pub")
+    for path in (out, public):
+        if path.exists():
+            raise BadFile(f"{path} exists, and keygen never overwrites a key: choose another --out")
+    key = rsa.generate_private_key(public_exponent=EXPONENT, key_size=KEY_BITS)
+    private_pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public_pem = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    _write_new(out, private_pem, 0o600)
+    _write_new(public, public_pem, 0o644)
+    return public
+
+
+def load_key(path: Path) -> rsa.RSAPrivateKey:
+    """The private key at `path`; raises `BadFile` when it is none that devices could check."""
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except OSError as error:
+        raise BadFile(f"can't read {path}: {error.strerror}") from error
+    except TypeError as error:
+        raise BadFile(f"{path} is locked with a passphrase; `openssl pkey -in {path} -out FILE` unlocks it") from error
+    except ValueError as error:
+        raise BadFile(f"{path} is no private key in PEM; `twinslot keygen --out FILE` makes one") from error
+    if not isinstance(key, rsa.RSAPrivateKey) or not _fits(key.public_key()):
+        raise BadFile(f"{path} is not an RSA key of 3072 bits, which is what devices check")
+    return key
+
+
+def load_public_pem(path: Path) -> str:
+    """The public key at `path`, as PEM text; raises `BadFile` when it is none that devices could check."""
+    try:
+        key = serialization.load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise BadFile(f"can't read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise BadFile(f"{path} is no public key in PEM; `twinslot keygen --out KEY` writes one to KEY.pub") from error
+    if not isinstance(key, rsa.RSAPublicKey) or not _fits(key):
+        raise BadFile(f"{path} is not an RSA key of 3072 bits, which is what devices check")
+    pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return pem.decode()
+
+
+def _fits(key: rsa.RSAPublicKey) -> bool:
+    return key.key_size == KEY_BITS and key.public_numbers().e == EXPONENT
+
+
+def _write_new(path: Path, data: bytes, mode: int) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise BadFile(f"can't write {path}: {error.strerror}") from error
