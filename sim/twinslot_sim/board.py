@@ -15,9 +15,7 @@ from pathlib import Path
 from twinslot_sim import bootloader
 from twinslot_sim.chip import Chip, Reset
 from twinslot_sim.console import Console
-from twinslot_sim.errors import EspError
 from twinslot_sim.nor import Nor, PowerCut
-from twinslot_sim.nvs import Nvs
 from twinslot_sim.processor import Processor
 from twinslot_sim.serial_port import SerialPort
 
@@ -50,7 +48,7 @@ class Board:
         self._busy_us_before = 0
         self._serial = SerialPort(lambda data: self._console.feed(data))
         self._console = self._new_console()
-        self._chip: Chip
+        self._chip: Chip | None = None
         self._processor: Processor
         self._off = asyncio.Event()
 
@@ -76,12 +74,9 @@ class Board:
 
     def record(self) -> dict[str, object] | None:
         """The device's own record of updates, as its last commit to NVS left it; None when it has none yet."""
-        nvs = bootloader.nvs_partition(self._nor)
-        try:
-            blob = Nvs(self._nor, nvs.offset, nvs.size).get_blob("twinslot", "state")
-        except EspError:
+        if self._chip is None or not self._chip.update_record:
             return None
-        record: dict[str, object] = json.loads(blob)
+        record: dict[str, object] = json.loads(self._chip.update_record)
         return record
 
     def power_off(self) -> None:
@@ -114,17 +109,17 @@ class Board:
         for line in booted.log:
             self._say(line.encode() + b"\r\n")
         self._console = self._new_console()
-        self._chip = Chip(self._nor, booted, cause, rtc_memory, lambda: self.access_point)
+        chip = self._chip = Chip(self._nor, booted, cause, rtc_memory, lambda: self.access_point)
         self._run_main = True
         try:
             while True:
                 run_main, self._run_main = self._run_main, True
-                end = await self._run_processor(self._chip, run_main)
+                end = await self._run_processor(chip, run_main)
                 if end is not Reset.SOFT:
-                    return end, self._chip.rtc_memory
-                self._chip.restarted()
+                    return end, chip.rtc_memory
+                chip.restarted()
         finally:
-            self._chip.close()
+            chip.close()
 
     async def _run_processor(self, chip: Chip, run_main: bool) -> Reset:
         """The processor has run until the chip, or the end of power, stopped it."""
@@ -154,6 +149,7 @@ class Board:
         )
 
     def _soft_reset(self, run_main: bool) -> None:
+        assert self._chip
         self._run_main = run_main
         self._chip.end(Reset.SOFT)
 

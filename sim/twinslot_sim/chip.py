@@ -17,6 +17,8 @@ from twinslot_sim.nvs import Nvs
 from twinslot_sim.partitions import Partition
 
 Reply = tuple[int, bytes]
+UPDATE_RECORD = ("twinslot", "state")
+"""Where in NVS the device package keeps its record: namespace and key."""
 
 
 class Reset(IntEnum):
@@ -30,7 +32,11 @@ class Reset(IntEnum):
 
 
 class Chip:
-    """The chip between two resets. `ended` is done when the processor must stop, with the reason of the next start."""
+    """The chip between two resets.
+
+    `ended` is done when the processor must stop, with the reason of the next start. `update_record` is the device
+    package's record as NVS holds it, empty when there is none; to look at it costs the board nothing.
+    """
 
     def __init__(
         self, nor: Nor, booted: BootResult, cause: Reset, rtc_memory: bytes, access_point: Callable[[], bool]
@@ -50,6 +56,7 @@ class Chip:
         self._watchdog_ms = 0
         nvs = bootloader.nvs_partition(nor)
         self._nvs = Nvs(nor, nvs.offset, nvs.size)
+        self.update_record = self._stored_record()
         self._ops: dict[Op, Callable[[int, int, bytes], Reply | None]] = {
             Op.READ: lambda a, b, data: (0, self._nor.read(a, b)),
             Op.PROGRAM: self._program,
@@ -100,6 +107,12 @@ class Chip:
         if self._watchdog:
             self._watchdog.cancel()
 
+    def _stored_record(self) -> bytes:
+        try:
+            return self._nvs.get_blob(*UPDATE_RECORD)
+        except EspError:
+            return b""
+
     def _index(self, partition: Partition) -> int:
         return self._table.index(partition)
 
@@ -138,6 +151,8 @@ class Chip:
     def _nvs_set_blob(self, _: int, __: int, data: bytes) -> Reply:
         namespace, key, value = data.split(b"\0", 2)
         self._nvs.set_blob(namespace.decode(), key.decode(), value)
+        if (namespace.decode(), key.decode()) == UPDATE_RECORD:
+            self.update_record = value
         return 0, b""
 
     def _nvs_erase(self, _: int, __: int, data: bytes) -> Reply:

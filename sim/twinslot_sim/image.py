@@ -113,9 +113,8 @@ def build(
     segments = [(drom_address, _aligned(drom)), (iram_address, _CODE)]
     if len(_assemble(chip, segments)) < size_bytes:
         unpadded_bytes = HEADER.size + sum(SEGMENT.size + len(data) for _, data in segments)
-        filler_bytes = max(4, size_bytes - unpadded_bytes - SEGMENT.size - 1 - _DIGEST_BYTES)
-        filler = hashlib.shake_256(f"{app} {version}".encode()).digest(filler_bytes)
-        segments.append((_FILLER_ADDRESS, _aligned(filler)))
+        filler_bytes = max(4, size_bytes - unpadded_bytes - SEGMENT.size - 1 - _DIGEST_BYTES) // 4 * 4
+        segments.append((_FILLER_ADDRESS, hashlib.shake_256(f"{app} {version}".encode()).digest(filler_bytes)))
     return _assemble(chip, segments)
 
 

@@ -23,7 +23,7 @@ class SerialPort:
         self._received = received
         self._grace_s = grace_s
         self._near, self._far = os.openpty()
-        tty.setcbreak(self._far)
+        tty.setraw(self._far)
         os.set_blocking(self._near, False)
         self.path = os.ttyname(self._far)
         self._unsent = bytearray()

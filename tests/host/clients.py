@@ -22,7 +22,7 @@ SERVE = """
 import sys
 from pathlib import Path
 from twinslot_host.app import serve
-serve(Path(sys.argv[1]), "127.0.0.1", 0)
+serve(Path(sys.argv[1]), "127.0.0.1", int(sys.argv[2]))
 """
 
 
@@ -47,13 +47,13 @@ class Answer:
 class Server:
     """A server process on a data directory; the directory outlives it."""
 
-    def __init__(self, data: Path, file_size_limit: int | None = None) -> None:
+    def __init__(self, data: Path, file_size_limit: int | None = None, port: int = 0) -> None:
         self.data = data
         limit = None
         if file_size_limit is not None:
             limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_size_limit, file_size_limit))  # noqa: E731
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(data)],
+            [sys.executable, "-c", SERVE, str(data), str(port)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -89,9 +89,11 @@ class Server:
     def token(self, scopes=None, ttl_s: int = 600, age_s: int = 0) -> str:
         return tokens.issue(self.data, scopes, ttl_s, int(time.time()) - age_s)
 
-    def group(self, name: str = "kitchen", app: str = "kettle", key: rsa.RSAPrivateKey | None = None) -> dict:
+    def group(self, name: str | None = None, app: str = "kettle", key: rsa.RSAPrivateKey | None = None) -> dict:
         trust, keys = ("server", []) if key is None else ("publisher", [public_pem(key)])
-        answer = self.api("POST", "/groups", {"name": name, "app": app, "trust": trust, "keys": keys})
+        answer = self.api(
+            "POST", "/groups", {"name": name or secrets.token_hex(8), "app": app, "trust": trust, "keys": keys}
+        )
         assert answer.status == 201, answer.body
         return answer.json
 

@@ -44,6 +44,14 @@ def start(tmp_path: Path, server_pem: bytes) -> Iterator[Callable[..., Server]]:
         server.process.stderr.close()
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for the many tests that end with nothing changed; `kettle` never gets a release there."""
+    server = Server(tmp_path_factory.mktemp("shared") / "data")
+    yield server
+    server.stop(signal.SIGKILL)
+
+
 @pytest.fixture
 def server(start: Callable[..., Server]) -> Server:
     return start()

@@ -40,7 +40,7 @@ BAD = {
     "cut in a segment": (GOOD[:1000], "segment 1 runs past"),
     "cut before the checksum": (make_image(size=3000, hashed=False)[:-1], "before its checksum"),
     "cut in the hash": (GOOD[:-1], "appended SHA-256"),
-    "one bit": (altered(GOOD, 290, b"\x01"), "checksum is wrong"),
+    "one bit": (altered(GOOD, 400, b"\x01"), "checksum is wrong"),
     "hash": (altered(GOOD, len(GOOD) - 1, bytes([GOOD[-1] ^ 1])), "appended SHA-256"),
     "head": (altered(GOOD, 3, b"\x01"), "appended SHA-256"),
     "trailing bytes": (GOOD + b"\xff" * 7, "7 bytes follow"),

@@ -19,16 +19,6 @@ def nothing_is_left(server) -> bool:
     return not files and (application.status == 404 or application.json["releases"] == [])
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory, server_pem):
-    """One server for all bad images: none may change it."""
-    from .clients import Server
-
-    server = Server(tmp_path_factory.mktemp("shared") / "data")
-    yield server
-    server.stop()
-
-
 @pytest.mark.parametrize("name", BAD)
 def test_bad_image_is_refused_with_the_reason_and_leaves_nothing(shared, name):
     image, reason = BAD[name]
@@ -179,7 +169,7 @@ def test_release_part_over_its_limit_is_refused(shared):
     assert shared.upload("kettle", [("release", b" " * 70000), ("image", IMAGE)]).status == 413
 
 
-@pytest.mark.parametrize("app", ["a%2Fb", "%0A", "%00", "..%2F", "k" * 65, "%C3%A9" * 33, "%FF", "%E2%80%AE"])
+@pytest.mark.parametrize("app", ["a%2Fb", "%0A", "%00", "..%2F", "k" * 65, "%C3%A9" * 33, "%E2%80%AE"])
 def test_application_name_that_is_none_is_refused(shared, app):
     answer = shared.upload(app, [RELEASE, ("image", IMAGE)])
     assert answer.status == 400

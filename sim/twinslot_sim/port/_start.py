@@ -25,7 +25,17 @@ def _mount_root():
         vfs.mount(vfs.VfsLfs2(bdev, readsize=32, progsize=32, lookahead=32), "/")
 
 
+def _said(error):
+    """The traceback, as text, without this module's own frames."""
+    import io
+
+    text = io.StringIO()
+    sys.print_exception(error, text)
+    return "".join(line + "\n" for line in text.getvalue().split("\n") if line and "\"_start.py\"" not in line)
+
+
 def _run_file(name, scope):
+    """Whether the file `name` has run without an error, or does not exist."""
     import os
 
     try:
@@ -37,24 +47,20 @@ def _run_file(name, scope):
     except SystemExit:
         raise
     except BaseException as error:
-        sys.print_exception(error)
+        sys.stdout.write(_said(error))
         return False
     return True
 
 
 def _run_code(code, single, scope):
-    """`code` has run in `scope`; returns what there is to say of an error, as bytes."""
-    import io
-
+    """`code` has run in `scope`; returns what there is to say of an error."""
     try:
-        exec(compile(code, "<stdin>", "single" if single else "exec"), scope)
+        exec(compile(str(code, "utf-8"), "<stdin>", "single" if single else "exec"), scope)
     except SystemExit:
         raise
     except BaseException as error:
-        text = io.BytesIO()
-        sys.print_exception(error, text)
-        return text.getvalue()
-    return b""
+        return _said(error)
+    return ""
 
 
 def run(scope):
@@ -66,13 +72,14 @@ def run(scope):
             del scope[name]
     frozen = _rom.frozen()
     sys.argv[:] = []
+    vfs.umount("/.port")
     vfs.umount("/")
     _mount_root()
     if frozen:
         vfs.mount(vfs.VfsRom(frozen), "/.frozen")
     sys.path[:] = ["", "/.frozen", ".frozen", "/lib"]
     gc.collect()
-    kind, error = 1, b""
+    kind, error = 1, ""
     try:
         _chip.call(21)
         if _run_file("boot.py", scope) and _rom.run_main:
@@ -83,7 +90,7 @@ def run(scope):
         pass  # between the two files: to the prompt
     while True:
         try:
-            single, code = _chip.call(19, kind, payload=error)
+            single, code = _chip.call(19, kind, payload=error.encode())
         except KeyboardInterrupt:
             continue
         try:

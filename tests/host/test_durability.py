@@ -1,0 +1,144 @@
+"""What was acknowledged is not lost, and nothing is half done."""
+
+import secrets
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .clients import SERVE, Server
+from .samples import make_image
+
+IMAGE = make_image(size=5000)
+
+
+def state(server) -> tuple:
+    groups, devices = (server.api("GET", path).json for path in ("/groups", "/devices"))
+    return groups, devices, server.api("GET", "/applications/kettle").json, server.api("GET", "/devices/board-1").json
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_restart_loses_nothing(start, number):
+    server = start()
+    board = server.board(server.group())
+    sequence = server.publish(IMAGE).json["sequence"]
+    board.offer()
+    board.report("refused", "1.1.0", sequence, "size")
+    before = state(server)
+    server.stop(number)
+    board.server = again = start()
+    assert state(again) == before
+    assert board.offer() is None
+
+
+def test_sigkill_right_after_an_acknowledged_upload_loses_nothing(start):
+    for number in range(5):
+        server = start()
+        if number == 0:
+            group = server.group()
+        image = make_image(secrets.token_bytes(8), size=100_000)
+        release = server.publish(image, f"1.{number}.0").json
+        server.stop(signal.SIGKILL)
+        again = start()
+        assert again.api("GET", "/applications/kettle").json["releases"][-1] == release
+        transfer = again.board(group, f"board-{number}").offer(version="0.0.1")["transfer"]
+        assert again.request("GET", transfer).body == image
+        again.stop(signal.SIGKILL)
+
+
+def test_server_that_is_told_to_stop_exits_with_0(server):
+    server.stop()
+    assert server.process.returncode == 0
+
+
+def test_second_server_is_refused_and_the_first_goes_on(server):
+    second = subprocess.run(
+        [sys.executable, "-c", SERVE, str(server.data)], capture_output=True, text=True, check=False
+    )
+    assert second.returncode != 0
+    assert f"another server is running on {server.data}" in second.stderr
+    assert server.request("GET", "/healthz").status == 200
+
+
+def test_first_start_makes_everything_private(tmp_path):
+    server = Server(tmp_path / "new" / "data")
+    server.publish(IMAGE)
+    modes = {path.relative_to(server.data): path.stat().st_mode for path in server.data.rglob("*")}
+    server.stop()
+    assert stat.S_IMODE(server.data.stat().st_mode) == 0o700
+    assert [path for path, mode in modes.items() if stat.S_IMODE(mode) & 0o077] == []
+    assert {"twinslot.db", "jwt.key", "nonce.key", "link.key", "signing.pem"} <= {str(path) for path in modes}
+    with sqlite3.connect(server.data / "twinslot.db") as db:
+        accounts = [row[0] for row in db.execute("SELECT id FROM accounts")]
+    db.close()
+    assert [len(account) for account in accounts] == [24]
+
+
+def test_folder_with_other_files_keeps_its_mode(tmp_path):
+    data = tmp_path / "shared"
+    data.mkdir(mode=0o755)
+    (data / "other").write_text("x")
+    server = Server(data)
+    server.stop()
+    assert stat.S_IMODE(data.stat().st_mode) == 0o755
+
+
+def test_store_of_a_newer_version_is_refused_with_a_clear_message(start):
+    server = start()
+    server.stop()
+    with sqlite3.connect(server.data / "twinslot.db") as db:
+        db.execute("INSERT INTO migrations VALUES (99, 0)")
+    db.close()
+    with pytest.raises(AssertionError, match="newer version"):
+        start()
+
+
+def left(data: Path) -> list[str]:
+    return [path.name for folder in ("artifacts", "incoming") for path in (data / folder).rglob("*") if path.is_file()]
+
+
+def test_start_removes_unfinished_uploads_and_images_of_no_release(start):
+    server = start()
+    release = server.publish(IMAGE).json
+    server.stop(signal.SIGKILL)
+    (server.data / "incoming" / "cut").write_bytes(b"half")
+    orphan = server.data / "artifacts" / "00" / ("0" * 64)
+    orphan.parent.mkdir(exist_ok=True)
+    orphan.write_bytes(b"renamed, not committed")
+    start()
+    assert left(server.data) == [release["sha256"]]
+
+
+def test_full_disk_at_upload_is_507_and_changes_nothing(start):
+    server = start(file_size_limit=1_500_000)
+    group = server.group()
+    first = server.publish(IMAGE).json
+    answer = server.publish(make_image(b"large", size=2_000_000), "1.2.0")
+    assert (answer.status, "disk is full" in answer.detail) == (507, True)
+    assert left(server.data) == [first["sha256"]]
+    assert server.api("GET", "/applications/kettle").json["releases"] == [first]
+    assert server.board(group).offer() is not None
+
+
+def test_full_disk_at_the_commit_is_507_and_changes_nothing(start):
+    start().stop()
+    limit = 300_000
+    server = start(file_size_limit=limit)
+    group = server.group()
+    board = server.board(group)
+    while (answer := board.report("failed", "1.1.0", 1, "x" * 200)).status == 204:
+        pass  # the write-ahead log grows up to the limit
+    assert (answer.status, "Authentication-Info" in answer.headers) == (507, True)
+    refused = server.publish(IMAGE)
+    assert refused.status == 507
+    assert left(server.data) == []
+    assert (server.data / "twinslot.db-wal").stat().st_size <= limit
+    server.stop()
+    again = start()
+    assert again.publish(IMAGE).status == 201
+    events = again.api("GET", "/devices/board-1").json["events"]
+    assert {each["reason"] for each in events} == {"x" * 200}

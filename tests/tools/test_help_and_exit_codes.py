@@ -1,0 +1,110 @@
+"""What each command says of itself, and the exit codes that scripts rely on."""
+
+from pathlib import Path
+
+import pytest
+
+COMMANDS = [
+    ("serve",),
+    ("token",),
+    ("keygen",),
+    ("group", "create"),
+    ("group", "list"),
+    ("device", "list"),
+    ("device", "show"),
+    ("explain",),
+    ("publish",),
+    ("sim",),
+    ("fleet",),
+    ("image", "build"),
+    ("image", "info"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_of_each_command_teaches_by_an_example(twinslot, command) -> None:
+    result = twinslot(*command, "--help")
+    words = " ".join(result.out.split())
+    assert result.code == 0
+    assert "twinslot " + " ".join(command) in words.partition("Example: ")[2]
+    assert "--json" in words or command == ("serve",)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("no-such-command",),
+        ("token",),
+        ("group", "create", "kitchen"),
+        ("group", "create", "kitchen", "--app", "kettle", "--trust", "nobody"),
+        ("group", "create", "kitchen", "--app", "kettle", "--trust", "publisher"),
+        ("group", "create", "kitchen", "--app", "kettle", "--key", "publisher.pem.pub"),
+        ("group", "create", "kitchen", "--app", "k" * 65),
+        ("group", "list"),  # without TWINSLOT_TOKEN
+        ("publish", __file__, "--app", "kettle", "--version", "one"),
+        ("publish", __file__, "--app", "", "--version", "1.0.0"),
+        ("image", "build", "--app", "kettle", "--version", "1.0.0", "--out", "x", "--mute", "--crashing"),
+        ("image", "build", "--app", "kettle", "--version", "1.0", "--out", "x"),
+        ("fleet", "--group", "g", "--token", "t", "--count", "0"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_2_and_writes_nothing(twinslot, tmp_path, monkeypatch, arguments) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = twinslot(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.strip()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_token_is_explained(twinslot) -> None:
+    assert "export TWINSLOT_TOKEN=" in twinslot("device", "list").err
+
+
+def test_server_that_does_not_answer_exits_4_and_names_the_address(twinslot, monkeypatch) -> None:
+    monkeypatch.setenv("TWINSLOT_TOKEN", "x")
+    result = twinslot("device", "list", "--server", "http://127.0.0.1:1", "--json")
+    assert (result.code, result.out) == (4, "")
+    assert "http://127.0.0.1:1" in result.err and "TWINSLOT_SERVER" in result.err
+
+
+@pytest.mark.parametrize("address", ["nonsense", "http://", "ftp://127.0.0.1"])
+def test_address_that_is_none_exits_4(twinslot, monkeypatch, address) -> None:
+    monkeypatch.setenv("TWINSLOT_TOKEN", "x")
+    result = twinslot("device", "list", "--server", address)
+    assert result.code == 4
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("image", "info", "missing.bin"),
+        ("image", "info", __file__),
+        ("image", "build", "--app", "kettle", "--version", "1.0.0", "--out", "no/such/folder/x"),
+        ("publish", "missing.bin", "--app", "kettle", "--version", "1.0.0"),
+        ("publish", __file__, "--app", "kettle", "--version", "1.0.0", "--key", "missing.pem"),
+        ("publish", __file__, "--app", "kettle", "--version", "1.0.0", "--key", __file__),
+        ("group", "create", "k", "--app", "kettle", "--trust", "publisher", "--key", __file__),
+        ("token", "--data", "no-such-folder"),
+        ("keygen", "--out", "no/such/folder/key.pem"),
+    ],
+    ids=lambda arguments: " ".join(Path(argument).name for argument in arguments),
+)
+def test_bad_file_exits_3_and_is_named(twinslot, tmp_path, monkeypatch, arguments) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TWINSLOT_TOKEN", "x")
+    result = twinslot(*arguments)
+    assert (result.code, result.out) == (3, "")
+    assert result.err.startswith("twinslot: ") and "Traceback" not in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bug_exits_1_with_a_traceback(twinslot, monkeypatch, tmp_path) -> None:
+    def broken(out: Path) -> Path:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("twinslot_tools.signing.make_key", broken)
+    result = twinslot("keygen", "--out", tmp_path / "key.pem")
+    assert (result.code, result.out) == (1, "")
+    assert "ZeroDivisionError" in result.err and "bug" in result.err

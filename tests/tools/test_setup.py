@@ -1,0 +1,128 @@
+"""The set-up script: what it leaves alone, and what it says when it can't go on."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import fetch_micropython
+import pytest
+import setup
+from fetch_micropython import FetchError
+from twinslot_sim import micropython
+
+ROOT = Path(__file__).resolve().parents[2]
+needs_apt = pytest.mark.skipif(not (shutil.which("apt-get") and shutil.which("dpkg-deb")), reason="needs apt")
+
+
+@pytest.fixture
+def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever would install something fails the test."""
+
+    def run(argv: list[str], purpose: str) -> None:
+        pytest.fail(f"ran {argv}")
+
+    monkeypatch.setattr(setup, "run", run)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with what the fingerprint is taken of, and a venv that can run pip."""
+    for name in ("requirements.lock", "pyproject.toml"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    return tmp_path
+
+
+@pytest.mark.parametrize("changed", ["requirements.lock", "pyproject.toml"])
+def test_fingerprint_changes_with_each_file(project, changed) -> None:
+    before = setup.fingerprint(project)
+    (project / changed).write_text("changed")
+    assert setup.fingerprint(project) != before
+
+
+def test_fingerprint_changes_with_the_place(project, tmp_path_factory) -> None:
+    copy = tmp_path_factory.mktemp("copy")
+    for name in ("requirements.lock", "pyproject.toml"):
+        shutil.copy(project / name, copy)
+    assert setup.fingerprint(copy) != setup.fingerprint(project)
+
+
+def test_stamped_venv_is_left_alone(tmp_path, project, no_processes) -> None:
+    venv = project / ".venv"
+    venv.unlink()
+    subprocess.run(["python3", "-m", "venv", "--without-pip", str(venv)], check=True)
+    packages = next((venv / "lib").glob("python3*/site-packages"))
+    (packages / "pip.py").touch()
+    (venv / "twinslot-setup.stamp").write_text(setup.fingerprint(project))
+    setup.set_up_venv(project)
+    assert (venv / "twinslot-setup.stamp").read_text() == setup.fingerprint(project)
+
+
+def test_venv_whose_python_is_gone_is_not_trusted(tmp_path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to("/nowhere/python3")
+    assert not setup.runs(tmp_path)
+
+
+def test_micropython_of_the_environment_is_used_and_nothing_fetched(tmp_path) -> None:
+    wrapper = tmp_path / "micropython"
+    wrapper.write_text(f'#!/bin/sh\nexec {" ".join(micropython.find())} "$@"\n')
+    wrapper.chmod(0o755)
+    setup.set_up_micropython(tmp_path / "cache", {"MICROPYTHON": str(wrapper)})
+    assert not (tmp_path / "cache").exists()
+
+
+def test_micropython_on_path_is_used_and_nothing_fetched(tmp_path) -> None:
+    wrapper = tmp_path / "micropython"
+    wrapper.write_text(f'#!/bin/sh\nexec {" ".join(micropython.find())} "$@"\n')
+    wrapper.chmod(0o755)
+    setup.set_up_micropython(tmp_path / "cache", {"PATH": str(tmp_path)})
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("named", ["/bin/true", "/nowhere/micropython"])
+def test_environment_that_names_no_micropython_is_refused(tmp_path, named) -> None:
+    with pytest.raises(setup.SetupError, match="MICROPYTHON="):
+        setup.set_up_micropython(tmp_path, {"MICROPYTHON": named})
+
+
+def test_system_without_apt_is_told_what_to_install(monkeypatch) -> None:
+    monkeypatch.setattr(fetch_micropython.platform, "system", lambda: "Darwin")
+    with pytest.raises(FetchError, match="brew install micropython"):
+        fetch_micropython.need_debian_tools()
+
+
+@needs_apt
+def test_missing_keyring_is_named_with_its_package(tmp_path) -> None:
+    with pytest.raises(FetchError, match="debian-archive-keyring"):
+        fetch_micropython.need_debian_tools(tmp_path / "no-keyring.gpg")
+
+
+def test_missing_venv_package_is_named(monkeypatch) -> None:
+    monkeypatch.setattr(setup.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(setup.shutil, "which", lambda name: "/usr/bin/apt-get")
+    with pytest.raises(setup.SetupError, match="sudo apt-get install python3"):
+        setup.install_venv_package()
+
+
+@needs_apt
+def test_archive_that_does_not_answer_leaves_nothing(tmp_path) -> None:
+    with pytest.raises(FetchError, match="offline"):
+        fetch_micropython.fetch(tmp_path, "i386", archive="http://127.0.0.1:1/debian")
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_apt
+def test_archive_without_a_signature_is_refused(tmp_path) -> None:
+    release = tmp_path / "archive" / "dists" / "trixie"
+    packages = release / "main" / "binary-i386"
+    packages.mkdir(parents=True)
+    (packages / "Packages").write_text("")
+    (release / "Release").write_text(
+        "Suite: trixie\nCodename: trixie\nComponents: main\nArchitectures: i386\nDate: Thu, 01 Jan 2026 00:00:00 UTC\n"
+        "SHA256:\n e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 0 main/binary-i386/Packages\n"
+    )
+    cache = tmp_path / "cache"
+    with pytest.raises(FetchError, match="is not signed"):
+        fetch_micropython.fetch(cache, "i386", archive=f"file:{tmp_path}/archive")
+    assert list(cache.iterdir()) == []
