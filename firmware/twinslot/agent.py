@@ -8,8 +8,10 @@ from binascii import a2b_base64, hexlify, unhexlify
 
 from . import config, hw, record, states
 from .errors import Refused, Rejected, TransferError, TwinslotError, Unreachable
+from .manifest import Manifest, Rules
 from .otadata import PENDING_VERIFY
 from .server import Server
+from .transfer import Transfer
 
 _RETRY_FIRST_S = 5
 _RETRY_LAST_S = 900
@@ -46,11 +48,10 @@ class Agent:
     """
 
     def __init__(self, on_progress: object = None, consent: object = None, self_test: object = None) -> None:
-        self._on_progress = on_progress
-        self._consent = consent
-        self._self_test = self_test
+        self.set_hooks(on_progress, consent, self_test)
         self._config = config.load()
         self._server = Server(self._config)
+        self._transfer = Transfer()
         self._machine = states.Machine()
         self._running = hw.running_slot()
         self._chip = hw.chip_id()
@@ -65,6 +66,12 @@ class Agent:
         self._record = stored or record.factory(self._config.version, self._running)
         if stored is None:
             hw.save_record(self._record)
+
+    def set_hooks(self, on_progress: object, consent: object, self_test: object) -> None:
+        """These hooks are used from now on."""
+        self._on_progress = on_progress
+        self._consent = consent
+        self._self_test = self_test
 
     @property
     def state(self) -> str:
@@ -134,8 +141,6 @@ class Agent:
         return event
 
     async def _judging(self) -> str:
-        from .manifest import Rules
-
         confirmed = self._record["confirmed"]
         slot = hw.slot(1 - self._running)
         rules = Rules(
@@ -176,8 +181,6 @@ class Agent:
         return "accepted"
 
     async def _downloading(self) -> str:
-        from .transfer import Transfer
-
         release = self._offer
         log("downloading {}, {} bytes".format(release["version"], release["size"]))
         await self._tell("downloading", release["version"], release["sequence"])
@@ -195,11 +198,10 @@ class Agent:
                 await _settled(self._on_progress(done, release["size"]))
             await asyncio.sleep(0)
 
-        transfer = Transfer()
         slot = hw.slot(release["slot"])
         try:
-            await transfer.fetch(self._server.client, self._link, release["size"], slot, progress)
-            if not await transfer.matches(slot, release["size"], _digest(release)):
+            await self._transfer.fetch(self._server.client, self._link, release["size"], slot, progress)
+            if not await self._transfer.matches(slot, release["size"], _digest(release)):
                 raise TransferError("hash")
         except (TransferError, Unreachable) as error:
             log("download failed:", error)
@@ -212,11 +214,9 @@ class Agent:
         return "downloaded"
 
     async def _switching(self) -> str:
-        from .transfer import Transfer
-
         trial = self._record["trial"]
         slot = hw.slot(trial["slot"])
-        if not await Transfer().matches(slot, trial["size"], _digest(trial)):
+        if not await self._transfer.matches(slot, trial["size"], _digest(trial)):
             self._failure = ("failed", "hash")
             return "unfit"
         trial["arms"] += 1
@@ -357,8 +357,6 @@ class Agent:
 
     async def _refuse(self, data: bytes, refused: Refused) -> str:
         """The offer with the manifest `data` is to be reported, and the next one can wait."""
-        from .manifest import Manifest
-
         log("refused:", refused)
         try:
             manifest = Manifest(data)
@@ -405,7 +403,16 @@ def _digest(release: dict) -> bytes:
     return unhexlify(release["sha256"])
 
 
-def update_now(**hooks: object) -> bool:
-    """`Agent(**hooks)` has done once what there is to do; returns whether the server was reached. For applications
-    without asyncio: call it at a time when a restart is welcome."""
-    return asyncio.run(Agent(**hooks).update_once())
+_only: "Agent | None" = None
+
+
+def update_now(on_progress: object = None, consent: object = None, self_test: object = None) -> bool:
+    """What there is to do has been done once, by an agent with these hooks; returns whether the server was reached.
+
+    For applications without asyncio: call it at times when a restart is welcome.
+    """
+    global _only
+    if _only is None:
+        _only = Agent()
+    _only.set_hooks(on_progress, consent, self_test)
+    return asyncio.run(_only.update_once())

@@ -134,7 +134,7 @@ def set_clock(unix_s: int) -> None:
     """The clock shows `unix_s`, Unix seconds, when it was more than 2 s off. The chip's own epoch may be 2000."""
     offset_s = 0 if time.gmtime(0)[0] == 1970 else 946684800
     if abs(time.time() + offset_s - unix_s) > 2:
-        year, month, day, hour, minute, second, weekday, _ = time.gmtime(unix_s - offset_s)
+        year, month, day, hour, minute, second, weekday = time.gmtime(unix_s - offset_s)[:7]
         machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
 
 

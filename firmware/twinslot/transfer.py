@@ -10,16 +10,18 @@ from hashlib import sha256
 from .errors import TransferError
 
 _SECTOR = 4096
+_PIECE = 512
 _GRACE_S = 15
 _SLOWEST_BYTES_PER_S = 2048
 
 
 class Transfer:
-    """Puts images into slots. The two buffers, one sector each, are made once."""
+    """Puts images into slots. Its buffers, 4.5 KiB, are made once: a heap that has been in use for months may have no
+    such piece left."""
 
     def __init__(self) -> None:
-        self._incoming = memoryview(bytearray(_SECTOR))
-        self._present = memoryview(bytearray(_SECTOR))
+        self._sector = memoryview(bytearray(_SECTOR))
+        self._piece = memoryview(bytearray(_PIECE))
 
     async def fetch(self, client: object, path: str, size: int, slot: object, progress: object) -> None:
         """The slot begins with what `path` gave, `size` bytes. `progress(bytes so far)` is called for each sector.
@@ -43,25 +45,31 @@ class Transfer:
                 length = min(_SECTOR, size - sector * _SECTOR)
                 got = 0
                 while got < length:
-                    got += await answer.readinto(self._incoming[got:length])
+                    got += await answer.readinto(self._sector[got:length])
                 self._write(slot, sector, length)
                 await progress(sector * _SECTOR + length)
         finally:
             stream.close()
 
     def _write(self, slot: object, sector: int, length: int) -> None:
-        """The sector holds the incoming bytes; it is left alone when it did already."""
+        """The sector holds the bytes that came; it is left alone when it did already."""
         for i in range(length, _SECTOR):
-            self._incoming[i] = 0xFF
-        slot.read(sector * _SECTOR, self._present)
-        if self._present != self._incoming:
-            slot.write_sector(sector, self._incoming)
+            self._sector[i] = 0xFF
+        if not self._holds(slot, sector):
+            slot.write_sector(sector, self._sector)
+
+    def _holds(self, slot: object, sector: int) -> bool:
+        for at in range(0, _SECTOR, _PIECE):
+            slot.read(sector * _SECTOR + at, self._piece)
+            if self._piece != self._sector[at : at + _PIECE]:
+                return False
+        return True
 
     async def matches(self, slot: object, size: int, digest: bytes) -> bool:
         """Whether the slot, read back from flash, begins with the image of `size` bytes and SHA-256 `digest`."""
         image = sha256()
         for at in range(0, size, _SECTOR):
-            part = self._present[: min(_SECTOR, size - at)]
+            part = self._sector[: min(_SECTOR, size - at)]
             slot.read(at, part)
             image.update(part)
             await asyncio.sleep(0)

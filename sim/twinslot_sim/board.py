@@ -23,8 +23,8 @@ from twinslot_sim.serial_port import SerialPort
 class Board:
     """A board with its flash file, its serial port and its access point.
 
-    `on_output` is given everything that the board prints. `cut_at_op` and `keep_bytes` are the Nor's: power fails
-    there, and returns at once.
+    `on_output` is given everything that the board prints. `cut_at_op`, `keep_bytes` and `like_chip` are the Nor's; power
+    that is cut returns at once.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class Board:
         heap_bytes: int = 128 * 1024,
         cut_at_op: int | None = None,
         keep_bytes: int = 0,
+        like_chip: bool = False,
         on_output: Callable[[bytes], None] | None = None,
     ) -> None:
         self.boots = 0
@@ -43,7 +44,8 @@ class Board:
         self._interpreter = interpreter
         self._heap_bytes = heap_bytes
         self._on_output = on_output or (lambda data: None)
-        self._nor = Nor(flash, cut_at_op=cut_at_op, keep_bytes=keep_bytes)
+        self._like_chip = like_chip
+        self._nor = Nor(flash, cut_at_op=cut_at_op, keep_bytes=keep_bytes, like_chip=like_chip)
         self._ops_before = 0
         self._busy_us_before = 0
         self._serial = SerialPort(lambda data: self._console.feed(data))
@@ -136,7 +138,7 @@ class Board:
         self._ops_before += self._nor.ops
         self._busy_us_before += self._nor.busy_us
         self._nor.close()
-        self._nor = Nor(self._flash)
+        self._nor = Nor(self._flash, like_chip=self._like_chip)
 
     def _new_console(self) -> Console:
         return Console(

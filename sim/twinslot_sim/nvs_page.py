@@ -16,7 +16,6 @@ yet marked is marked erased by the next `load`, as is an item of which not every
 """
 
 import struct
-from collections.abc import Iterator
 from enum import IntEnum
 
 from twinslot_sim.errors import Esp, EspError
@@ -57,6 +56,7 @@ class Page:
         self._nor = nor
         self._address = address
         self._entries = [_EMPTY] * ENTRIES
+        self._items: dict[int, Item] = {}
 
     @property
     def used(self) -> int:
@@ -94,16 +94,11 @@ class Page:
         self.next_free = next((i for i, entry in enumerate(self._entries) if entry == _EMPTY), ENTRIES)
         if self.state == PageState.ACTIVE:
             self._skip_unmarked()
-        self._drop_incomplete()
+        self._take_items(page)
 
-    def items(self) -> Iterator[tuple[int, Item]]:
-        """The whole items here with the index of their first entry, in the order in which they were written."""
-        index = 0
-        while index < ENTRIES:
-            item = self._item(index)
-            if item:
-                yield index, item
-            index += item.span if item else 1
+    def items(self) -> list[tuple[int, Item]]:
+        """The items here with the index of their first entry, in the order in which they were written."""
+        return list(self._items.items())
 
     def fits(self, span: int) -> bool:
         """True when an item of so many entries can be written here."""
@@ -113,14 +108,17 @@ class Page:
 
     def write(self, item: Item, data: bytes = b"") -> None:
         """`item` is here, with `data` in the entries after it; there must be room."""
+        head = item.pack()
         if self.state == PageState.UNINITIALIZED:
             self._begin()
-        self._write_entries(item.pack())
+        index = self.next_free
+        self._write_entries(head)
         # CUT: an item without all of its data is erased by `load`
         whole = len(data) // ENTRY_BYTES * ENTRY_BYTES
         for part in (data[:whole], data[whole:]):
             if part:
                 self._write_entries(part.ljust(-(-len(part) // ENTRY_BYTES) * ENTRY_BYTES, b"\xff"))
+        self._items[index] = item
 
     def data(self, index: int, item: Item) -> bytes | None:
         """The data that follows `item`; None when its CRC is wrong."""
@@ -129,6 +127,7 @@ class Page:
 
     def erase(self, index: int, span: int) -> None:
         """The item that begins at `index` is no more, from its last entry to its first."""
+        self._items.pop(index, None)
         self._mark(index, span, _ERASED)
         self.next_free = max(self.next_free, index + span)
 
@@ -142,6 +141,7 @@ class Page:
         for index, item in self.items():
             if other.state == PageState.UNINITIALIZED:
                 other._begin()
+            other._items[other.next_free] = item
             for entry in range(index, index + item.span):
                 other._write_entries(self._nor.read(self._entry_address(entry), ENTRY_BYTES))
 
@@ -151,6 +151,7 @@ class Page:
         self.state = PageState.UNINITIALIZED
         self.next_free = 0
         self._entries = [_EMPTY] * ENTRIES
+        self._items = {}
 
     def _begin(self) -> None:
         body = _HEADER.pack(PageState.ACTIVE, self.sequence, _VERSION_2, b"\xff" * 19)
@@ -183,30 +184,23 @@ class Page:
             self._mark(self.next_free, 1, _ERASED)
             self.next_free += 1
 
-    def _drop_incomplete(self) -> None:
-        """Items with a wrong CRC, or of which an entry is not marked written, are erased; so are earlier twins."""
-        seen: dict[tuple[int, str, int], tuple[int, int]] = {}
+    def _take_items(self, page: bytes) -> None:
+        """The items are known; erased are those with a wrong CRC or an entry not marked, and earlier twins."""
+        indices: dict[tuple[int, str, int], int] = {}
         index = 0
         while index < ENTRIES:
-            span = 1
-            item = self._item(index)
-            if item:
-                span = item.span
-            if item and self._entries[index : index + span] == [_WRITTEN] * span:
-                twin = seen.get(item.identity)
-                if twin:
-                    self.erase(*twin)
-                seen[item.identity] = index, span
+            at = _FIRST_ENTRY + index * ENTRY_BYTES
+            item = unpack(page[at : at + ENTRY_BYTES]) if self._entries[index] == _WRITTEN else None
+            span = item.span if item and 0 < item.span <= ENTRIES - index else 1
+            if item and self._entries[index : index + item.span] == [_WRITTEN] * span:
+                twin = indices.get(item.identity)
+                if twin is not None:
+                    self.erase(twin, self._items[twin].span)
+                indices[item.identity] = index
+                self._items[index] = item
             elif self._entries[index] == _WRITTEN:
                 self.erase(index, span)
             index += span
-
-    def _item(self, index: int) -> Item | None:
-        """The item of which `index` is the first entry; None when that is not marked written, or has a wrong CRC."""
-        if self._entries[index] != _WRITTEN:
-            return None
-        item = unpack(self._nor.read(self._entry_address(index), ENTRY_BYTES))
-        return item if item and 0 < item.span <= ENTRIES - index else None
 
     def _entry_address(self, index: int) -> int:
         return self._address + _FIRST_ENTRY + index * ENTRY_BYTES

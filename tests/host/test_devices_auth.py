@@ -1,9 +1,12 @@
 """Who gets in, and what a replay gets."""
 
+import gzip
 import json
 import sqlite3
+import time
 
 import pytest
+from twinslot_host.domain import auth
 
 from .samples import make_image
 
@@ -166,6 +169,16 @@ def test_older_nonce_is_refused_after_a_later_one_was_used(shared):
     assert board.once("POST", CHECK, json.dumps(board.told).encode()).status == 401
 
 
+@pytest.mark.parametrize(("age_s", "status"), [(24 * 3600 + 60, 401), (23 * 3600, 204)])
+def test_nonce_ages_out_after_a_day(shared, age_s, status):
+    board = visitor(shared)
+    secret = bytes.fromhex((shared.data / "nonce.key").read_text())
+    board.nonce = auth.make_nonce(secret, board.group, board.device, int((time.time() - age_s) * 1_000_000))
+    answer = board.once("POST", CHECK, json.dumps(board.told).encode())
+    assert (answer.status, "Authentication-Info" in answer.headers) == (status, True)
+    assert unknown(shared, board) == (status == 401)
+
+
 def test_nonce_survives_a_restart(start):
     server = start()
     board = server.board(server.group())
@@ -238,6 +251,21 @@ def test_body_over_4_kib_is_refused(shared):
     board = visitor(shared)
     assert board.send("POST", CHECK, b" " * 4097).status == 413
     assert board.send("POST", CHECK, json.dumps(board.told).encode().ljust(4096)).status == 204
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])
+def test_body_in_a_broken_encoding_is_refused(shared, encoding):
+    board = visitor(shared)
+    headers = board.signed("POST", CHECK, b"garbage") | {"Content-Encoding": encoding}
+    answer = shared.request("POST", CHECK, b"garbage", headers)
+    assert answer.status in (400, 401)
+    assert unknown(shared, board)
+
+
+def test_body_that_inflates_beyond_4_kib_is_refused(shared):
+    body = gzip.compress(bytes(1_000_000))
+    answer = shared.request("POST", CHECK, body, {"Content-Encoding": "gzip"})
+    assert answer.status == 413
 
 
 def test_unknown_event_is_refused(shared):

@@ -4,13 +4,11 @@ import secrets
 import signal
 import sqlite3
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from .clients import SERVE, Server
+from .clients import Server
 from .samples import make_image
 
 IMAGE = make_image(size=5000)
@@ -55,13 +53,11 @@ def test_server_that_is_told_to_stop_exits_with_0(server):
     assert server.process.returncode == 0
 
 
-def test_second_server_is_refused_and_the_first_goes_on(server):
-    second = subprocess.run(
-        [sys.executable, "-c", SERVE, str(server.data)], capture_output=True, text=True, check=False
-    )
-    assert second.returncode != 0
-    assert f"another server is running on {server.data}" in second.stderr
-    assert server.request("GET", "/healthz").status == 200
+def test_second_server_is_refused_and_the_first_goes_on(start):
+    first = start()
+    with pytest.raises(AssertionError, match=f"another server is running on {first.data}"):
+        start()
+    assert first.request("GET", "/healthz").status == 200
 
 
 def test_first_start_makes_everything_private(tmp_path):

@@ -78,6 +78,15 @@ def test_report_of_the_same_id_is_kept_once(server):
     assert [each["reason"] for each in server.api("GET", "/devices/board-1").json["events"]] == ["first"]
 
 
+def test_report_that_is_repeated_late_does_not_undo_what_came_since(server):
+    board = server.board(server.group())
+    board.report("confirmed", "1.1.0", 7, name="r1")
+    board.check(version="1.0.0", confirmed_version="1.0.0", sequence=0)
+    assert board.report("confirmed", "1.1.0", 7, name="r1").status == 204
+    shown = server.api("GET", "/devices/board-1").json
+    assert (shown["version"], shown["confirmed_version"], shown["sequence"]) == ("1.0.0", "1.0.0", 0)
+
+
 def test_version_published_late_is_signed_anew_for_a_device_beyond_its_sequence(server):
     board = server.board(server.group())
     late = server.publish(IMAGE, "1.2.0").json["sequence"]

@@ -1,6 +1,7 @@
 """Uploads that are refused leave nothing behind."""
 
 import json
+import socket
 import time
 
 import pytest
@@ -209,4 +210,20 @@ def test_malformed_multipart_is_refused(shared, content_type, body):
     answer = shared.request("POST", "/api/v1/applications/kettle/releases", body, headers)
     assert answer.status == 400
     assert answer.detail
+    assert nothing_is_left(shared)
+
+
+def test_upload_that_breaks_off_leaves_nothing(shared):
+    head = (
+        "POST /api/v1/applications/kettle/releases HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n"
+        f"Authorization: Bearer {shared.token()}\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n"
+    )
+    part = '--x\r\nContent-Disposition: form-data; name="release"\r\n\r\n{"version": "1.1.0"}\r\n'
+    image = '--x\r\nContent-Disposition: form-data; name="image"\r\n\r\n'
+    with socket.create_connection(("127.0.0.1", shared.port)) as connection:
+        connection.sendall((head + part + image).encode())
+        while not any((shared.data / "incoming").iterdir()):
+            connection.sendall(b"\xe9")
+    while any((shared.data / "incoming").iterdir()):
+        shared.request("GET", "/healthz")
     assert nothing_is_left(shared)

@@ -8,7 +8,6 @@ import textwrap
 from pathlib import Path
 
 import pytest
-
 from twinslot_sim.errors import EspError
 from twinslot_sim.nor import FlashFileError, Nor, NorViolation, PowerCut
 

@@ -3,11 +3,11 @@
 import random
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-
 from twinslot_sim.errors import EspError
 from twinslot_sim.nor import Nor
 from twinslot_sim.nvs import Nvs
@@ -167,6 +167,16 @@ def test_what_nvs_cannot_hold_is_refused_and_leaves_the_rest(nor: Nor, key: str,
     assert got(opened(nor), "other", 0) == 1
 
 
+def test_blob_with_an_entry_marked_erased_is_gone_whole(nor: Nor) -> None:
+    put(opened(nor), "other", 1)
+    put(opened(nor), "blob", b"b" * 100)
+    assert nor.read(32, 2) == bytes([0b10101010, 0b10101010])
+    nor.program(33, bytes([0b10101000]))  # an entry of the blob's data
+    nvs = opened(nor)
+    assert (got(nvs, "blob", b""), got(nvs, "other", 0)) == (None, 1)
+    assert nor.read(32, 2) == bytes([0b00001010, 0])
+
+
 def test_full_storage_refuses_and_keeps_every_value(nor: Nor) -> None:
     nvs = opened(nor)
     stored: dict[str, Value] = {}
@@ -177,32 +187,38 @@ def test_full_storage_refuses_and_keeps_every_value(nor: Nor) -> None:
             stored[f"key{index}"] = value
     assert raised.value.code == -0x1105
     assert len(stored) >= 10
-    for nvs in (nvs, opened(nor)):
-        assert {key: got(nvs, key, value) for key, value in stored.items()} == stored
+    for reader in (nvs, opened(nor)):
+        assert {key: got(reader, key, value) for key, value in stored.items()} == stored
     opened(nor).erase_key("app", "key0")
     put(opened(nor), "after", b"a" * 800)
     assert got(opened(nor), "after", b"") == b"a" * 800
 
 
-def test_foreign_bytes_in_every_page_are_refused_and_kept(flash_path: Path) -> None:
-    page = bytes.fromhex("feffffff00000000fd").ljust(28, b"\xff") + bytes.fromhex("00000000")
-    flash_path.write_bytes(b"\xff" * SIZE)
-    with Nor(flash_path) as nor:
-        put(opened(nor), "a", 1)
-        first = nor.read(0, 4096)
-    # four pages in use, so that none is free
-    from zlib import crc32
-
-    def with_sequence(sequence: int) -> bytes:
-        head = first[:4] + sequence.to_bytes(4, "little") + first[8:28]
-        return head + crc32(head[4:], 0xFFFFFFFF).to_bytes(4, "little") + first[32:]
-
-    content = b"".join(with_sequence(index) for index in range(4))
-    assert len(page) == 32
-    flash_path.write_bytes(content)
-    with Nor(flash_path) as nor, pytest.raises(EspError) as raised:
+def test_partition_without_a_free_page_is_refused(nor: Nor) -> None:
+    put(opened(nor), "a", 1)
+    page = nor.read(0, 4096)
+    nor.erase(0, SIZE)
+    for sequence in range(4):
+        body = sequence.to_bytes(4, "little") + page[8:28]
+        crc = zlib.crc32(body, 0xFFFFFFFF).to_bytes(4, "little")
+        nor.program(4096 * sequence, page[:4] + body + crc + page[32:])
+    with pytest.raises(EspError) as raised:
         opened(nor)
     assert raised.value.code == -0x110D
+    assert got_page_sequences(nor) == [0, 1, 2, 3]
+
+
+def got_page_sequences(nor: Nor) -> list[int]:
+    return [int.from_bytes(nor.read(4096 * index + 4, 4), "little") for index in range(4)]
+
+
+def test_page_of_another_format_is_refused_and_kept(nor: Nor) -> None:
+    body = bytes(4) + b"\xfd" + b"\xff" * 19
+    nor.program(0, b"\xfe\xff\xff\xff" + body + zlib.crc32(body, 0xFFFFFFFF).to_bytes(4, "little"))
+    ops = nor.ops
+    with pytest.raises(EspError) as raised:
+        opened(nor)
+    assert (raised.value.code, nor.ops) == (-0x1110, ops)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -228,44 +244,56 @@ def test_random_writes_agree_with_a_dictionary(nor: Nor, seed: int) -> None:
     assert min(nor.wear) > 0
 
 
-def filled(flash_path: Path, others: Mapping[str, Value], churn: int) -> bytes:
-    """A storage with `others`, of which the pages are used up by `churn` writes to another key."""
+def filled(flash_path: Path, first: Mapping[str, Value], churn: int) -> tuple[bytes, dict[str, Value]]:
+    """A storage with `first` and what it holds besides: a blob, a key written `churn` times, and some in between.
+
+    So the pages are full of erased entries, with a few that must be kept.
+    """
     flash_path.write_bytes(b"\xff" * SIZE)
+    others: dict[str, Value] = {"big": bytes(range(256)) * 5, "churn": 0}
     with Nor(flash_path) as nor:
         nvs = opened(nor)
-        for key, value in others.items():
+        for key, value in {**others, **first}.items():
             put(nvs, key, value)
-        for index in range(churn):
-            put(nvs, "churn", index)
-        return nor.read(0, SIZE)
+        for index in range(1, churn + 1):
+            key = "churn" if index % 50 else f"kept{index}"
+            put(nvs, key, index)
+            others[key] = index
+        return nor.read(0, SIZE), others
 
 
-OTHERS: dict[str, Value] = {"kept": 77, "big": bytes(range(256)) * 5, "churn": 0}
 FIRST: dict[str, Value] = {"number": 1, "blob": b"old" * 40, "long": b"o" * 4500}
+CHURNS = {"number": (0, 81, 82, 333, 334), "blob": (0, 60, 326), "long": (0, 195)}
 SECOND: dict[str, Value] = {"number": 2, "blob": b"newer" * 50, "long": b"n" * 4700}
 
 
-@pytest.mark.parametrize("key", FIRST)
-@pytest.mark.parametrize("is_new", [False, True], ids=["replaced", "new"])
-@pytest.mark.parametrize("churn", [0, 41, 66, 100, 135, 170, 243])
+CASES = [
+    pytest.param(key, is_new, churn, id=f"{key}-{'new' if is_new else 'replaced'}-{churn}")
+    for key, churns in CHURNS.items()
+    for churn in churns
+    for is_new in (False, True)
+]
+
+
+@pytest.mark.parametrize(("key", "is_new", "churn"), CASES)
 def test_cut_anywhere_leaves_the_old_value_or_the_new(
     key: str, is_new: bool, churn: int, flash_path: Path, cut_everywhere: CutEverywhere
 ) -> None:
-    others = {**OTHERS, "churn": max(0, churn - 1)} if churn else OTHERS
-    start = others if is_new else {**others, key: FIRST[key]}
-    before = filled(flash_path, start, churn)
     old = None if is_new else FIRST[key]
-    seen = set()
+    before, others = filled(flash_path, {} if is_new else {key: FIRST[key]}, churn)
+    seen: dict[int, set[Value | None]] = {}
     for op, keep in cut_everywhere(before, lambda nor: put(opened(nor), key, SECOND[key])):
         with Nor(flash_path) as nor:
             nvs = opened(nor)
             assert {name: got(nvs, name, value) for name, value in others.items()} == others, (op, keep)
             value = got(nvs, key, SECOND[key])
             assert value in (old, SECOND[key]), (op, keep)
-            seen.add(value)
+            seen.setdefault(op, set()).add(value)
             ops = nor.ops
             opened(nor)
             assert nor.ops == ops, "a repaired storage needs no repair"
             put(nvs, key, SECOND[key])
             assert got(opened(nor), key, SECOND[key]) == SECOND[key]
-    assert seen == {old} | ({SECOND[key]} if old is not None else seen)
+    assert set().union(*seen.values()) == {old, SECOND[key]}
+    if not is_new:
+        assert seen[max(seen)] == {SECOND[key]}, "the old value is erased last, and never read once there is a newer"

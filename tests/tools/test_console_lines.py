@@ -15,13 +15,12 @@ def test_lines_come_whole_however_the_bytes_come() -> None:
 @pytest.mark.parametrize(
     ("line", "phase", "percent"),
     [
-        ("twinslot: slot 0, 1.0.0, settled", "running 1.0.0", 0),
         ("twinslot: downloading 1.1.0, 262144 bytes", "downloading 1.1.0", 0),
         ("twinslot: downloading 1.1.0: 35 %", "downloading 1.1.0", 35),
         ("twinslot: restarting into 1.1.0", "restarting into 1.1.0", 100),
-        ("twinslot: trial of 1.1.0", "1.1.0 on trial", 100),
-        ("twinslot: confirmed 1.1.0", "1.1.0 confirmed", 100),
-        ("twinslot: rolled back 1.2.0-rc.1: crash", "rolled back 1.2.0-rc.1", 100),
+        ("twinslot: trial of 1.1.0", "trying 1.1.0", 100),
+        ("twinslot: confirmed 1.1.0", "confirmed 1.1.0", 100),
+        ("twinslot: rolled back 1.2.0-rc.1: crash", "rolled back 1.2.0-rc.1: crash", 0),
     ],
 )
 def test_line_of_the_agent_moves_the_progress(line, phase, percent) -> None:
@@ -30,7 +29,13 @@ def test_line_of_the_agent_moves_the_progress(line, phase, percent) -> None:
     assert (progress.phase, progress.percent) == (phase, percent)
 
 
+def test_boot_tells_what_runs() -> None:
+    progress = Progress("1.0.0", "restarting into 1.1.0", 100)
+    assert progress.read("twinslot: slot 1, 1.1.0, on_trial")
+    assert progress == Progress("1.1.0", "running", 0)
+
+
 def test_other_lines_change_nothing() -> None:
-    progress = Progress("here", 7)
+    progress = Progress("1.0.0", "here", 7)
     assert not progress.read("my own: downloading 9 things")
-    assert progress == Progress("here", 7)
+    assert progress == Progress("1.0.0", "here", 7)

@@ -4,14 +4,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+_BOOTED = re.compile(r"twinslot: slot \d, (?P<version>\S+), \w+$")
 _PROGRESS = re.compile(r"twinslot: downloading (?P<version>\S+): (?P<percent>\d+) %$")
 _PHASES = (
-    (re.compile(r"twinslot: downloading (\S+),"), "downloading {}"),
-    (re.compile(r"twinslot: restarting into (\S+)$"), "restarting into {}"),
-    (re.compile(r"twinslot: trial of (\S+)$"), "{} on trial"),
-    (re.compile(r"twinslot: confirmed (\S+)$"), "{} confirmed"),
-    (re.compile(r"twinslot: rolled back ([^\s:]+)"), "rolled back {}"),
-    (re.compile(r"twinslot: slot \d, (\S+), settled$"), "running {}"),
+    (re.compile(r"twinslot: downloading (\S+), \d+ bytes$"), "downloading {}", 0),
+    (re.compile(r"twinslot: restarting into (\S+)$"), "restarting into {}", 100),
+    (re.compile(r"twinslot: trial of (\S+)$"), "trying {}", 100),
+    (re.compile(r"twinslot: confirmed (\S+)$"), "confirmed {}", 100),
+    (re.compile(r"twinslot: rolled back (\S+: \S+)"), "rolled back {}", 0),
 )
 
 
@@ -31,22 +31,24 @@ class Lines:
 
 @dataclass
 class Progress:
-    """Where a board's update stands: a short phrase for people, and the percentage of a download."""
+    """Where a board's update stands: the version that runs, a short phrase for people, the percentage of a download."""
 
+    version: str = ""
     phase: str = "starting"
     percent: int = 0
 
     def read(self, line: str) -> bool:
         """True when `line` of the board's console said something new; it is then in the fields."""
-        downloading = _PROGRESS.match(line)
-        if downloading:
+        if booted := _BOOTED.match(line):
+            self.version = booted["version"]
+            self.phase, self.percent = "running", 0
+            return True
+        if downloading := _PROGRESS.match(line):
             self.phase = f"downloading {downloading['version']}"
             self.percent = int(downloading["percent"])
             return True
-        for pattern, phrase in _PHASES:
-            found = pattern.match(line)
-            if found:
-                self.phase = phrase.format(found[1])
-                self.percent = 0 if "downloading" in phrase or "running" in phrase else 100
+        for pattern, phrase, percent in _PHASES:
+            if found := pattern.match(line):
+                self.phase, self.percent = phrase.format(found[1]), percent
                 return True
         return False

@@ -60,15 +60,17 @@ class FleetView:
         step = (progress.phase, percent // 50)  # half-way marks are enough for a log
         if self._steps.get(name) != step:
             self._steps[name] = step
-            self.say(f"{name}: {progress.phase}{f' {percent} %' if percent else ''}")
+            version = f" {progress.version}" if progress.phase == "running" else ""
+            self.say(f"{name}: {progress.phase}{version}{f' {percent} %' if percent else ''}")
 
     def _table(self) -> Table:
         table = Table(title=self.title, title_justify="left")
         table.add_column("device", no_wrap=True)
-        table.add_column("now", min_width=26, no_wrap=True)
+        table.add_column("runs", min_width=6, no_wrap=True)
+        table.add_column("last step", min_width=25, no_wrap=True)
         table.add_column("download", width=BAR_WIDTH + 6)
         for name, progress in self.progress.items():
-            table.add_row(name, progress.phase, _bar(progress.percent))
+            table.add_row(name, progress.version, progress.phase, _bar(progress.percent))
         return table
 
 

@@ -119,7 +119,7 @@ def interpreter() -> list[str]:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """What a user can put right becomes the command's own error; the simulator's others are bugs, to be seen in full."""
+    """What a user can put right becomes the command's own error; the simulator's others are bugs, to be seen whole."""
     try:
         yield
     except NoInterpreter as error:

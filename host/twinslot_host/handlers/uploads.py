@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Literal
 
 from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from twinslot_host.artifacts import receive
 from twinslot_host.config import API_BODY_LIMIT_BYTES, UPLOAD_CHUNK_BYTES
@@ -17,6 +18,8 @@ from twinslot_host.handlers import views
 from twinslot_host.handlers.bearer import account_of
 from twinslot_host.handlers.bodies import Body, parsed
 from twinslot_host.services import SERVICES
+
+_MALFORMED = (ValueError, AssertionError, HttpProcessingError)  # what aiohttp's reader raises for bad input
 
 
 class ReleaseBody(Body):
@@ -88,7 +91,7 @@ async def _part(parts: MultipartReader, name: str) -> BodyPartReader:
 async def _next(parts: MultipartReader) -> MultipartReader | BodyPartReader | None:
     try:
         return await parts.next()
-    except ValueError:
+    except _MALFORMED:
         raise Invalid("the multipart body is malformed") from None
 
 
@@ -105,5 +108,5 @@ async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
     try:
         while chunk := await part.read_chunk(UPLOAD_CHUNK_BYTES):
             yield chunk
-    except (ValueError, AssertionError):
+    except _MALFORMED:
         raise Invalid("the multipart body is malformed") from None

@@ -51,9 +51,9 @@ class RTC:
     def datetime(self, value=None):
         if value is None:
             now = int.from_bytes(_chip.call(20)[1], "little")
-            y, mo, d, h, mi, s, wd, _ = time.gmtime(now)
+            y, mo, d, h, mi, s, wd = time.gmtime(now)[:7]
             return y, mo, d, wd, h, mi, s, 0
-        y, mo, d, _, h, mi, s, _ = value
+        y, mo, d, _, h, mi, s = value[:7]
         _chip.call(20, 1, time.mktime((y, mo, d, h, mi, s, 0, 0)))
 
     def memory(self, value=None):

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from twinslot_sim import image as esp_image
 from twinslot_sim.applications import app_image
-from twinslot_sim.errors import TwinslotError as SimulatorError
 
 from twinslot_tools.errors import BadFile, UsageError
 from twinslot_tools.options import Json, checked_app, checked_version
@@ -28,7 +27,9 @@ def build(
     crashing: Annotated[bool, typer.Option("--crashing", help="It crashes as it starts.")] = False,
     mute: Annotated[bool, typer.Option("--mute", help="It runs, but the server never hears of it.")] = False,
     hanging: Annotated[bool, typer.Option("--hanging", help="It hangs at once.")] = False,
-    size: Annotated[int, typer.Option(min=0, metavar="BYTES", help="Pad the image to at least this size.")] = 0,
+    size: Annotated[
+        int, typer.Option(min=0, max=4 << 20, metavar="BYTES", help="Pad the image to at least this size.")
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Build an app image of a small application that behaves, or misbehaves, as asked."""
@@ -39,8 +40,6 @@ def build(
     try:
         data = app_image(checked_app(application), checked_version(version), habits[0], size_bytes=size)
         out.write_bytes(data)
-    except SimulatorError as error:
-        raise UsageError(str(error)) from error
     except OSError as error:
         raise BadFile(f"can't write {out}: {error.strerror}") from error
     built = {

@@ -18,7 +18,7 @@ from twinslot_tools.simulation import Simulated
 
 APP = "kettle"
 BOARDS = ("kettle-1", "kettle-2", "kettle-3")
-IMAGE_BYTES = 256 * 1024
+IMAGE_BYTES = 1_400_000  # about what a MicroPython build with an application has
 ACT_S = 120
 LOOK_EVERY_S = 0.3
 CONSOLE_LINES = 12
@@ -47,14 +47,15 @@ class Stage:
         """A new act begins."""
         self.view.say(f"\n{headline}")
 
-    async def publish(self, version: str, habit: str) -> None:
-        """`version`, which behaves as `habit` says, is on the server, signed with the publisher's key."""
+    async def publish(self, version: str, habit: str) -> str:
+        """`version`, which behaves as `habit` says, is on the server, signed with the publisher's key; its SHA-256."""
         file = f"{APP}-{version}.app-bin"
         size = str(IMAGE_BYTES)
         await self.shell.twinslot(
             "image", "build", "--app", APP, "--version", version, f"--{habit}", "--size", size, "--out", file
         )
-        await self.shell.typed("publish", file, "--app", APP, "--version", version, "--key", "publisher.pem")
+        release = await self.shell.typed("publish", file, "--app", APP, "--version", version, "--key", "publisher.pem")
+        return str(release["sha256"])
 
     async def device(self, name: str) -> Device:
         """What the server knows of a board."""
@@ -147,12 +148,12 @@ async def _acts(stage: Stage) -> list[str]:
     await stage.until("every board runs 1.0.0", lambda device: _runs(device, "1.0.0") and device["last_seen_at"])
 
     stage.act("2. Release 1.1.0, signed: the boards download it, switch to it, prove it and confirm it.")
-    await stage.publish("1.1.0", "healthy")
-    await stage.until("every board confirmed 1.1.0", lambda device: _ended(device, "confirmed", "1.1.0", "1.1.0"))
+    good = await stage.publish("1.1.0", "healthy")
+    await stage.until("every board confirmed 1.1.0", lambda device: _ended(device, "confirmed", "1.1.0", good))
 
     stage.act("3. Release 1.2.0 crashes as it starts: the boards go back to 1.1.0 by themselves.")
     await stage.publish("1.2.0", "crashing")
-    await stage.until("every board went back", lambda device: _ended(device, "rolled_back", "1.2.0", "1.1.0"))
+    await stage.until("every board went back", lambda device: _ended(device, "rolled_back", "1.2.0", good))
 
     stage.act("4. It is not tried again.")
     boots = {board.device: board.board.boots for board in stage.boards}
@@ -191,7 +192,13 @@ def _runs(device: Device, version: str) -> bool:
     return bool(device["version"] == version and device["confirmed_version"] == version and device["state"] == "idle")
 
 
-def _ended(device: Device, event: str, version: str, runs: str) -> bool:
-    """True when the last outcome that the board reported is `event` of `version`, and it runs `runs`."""
+def _ended(device: Device, event: str, version: str, image: str) -> bool:
+    """True when the last outcome that the board reported is `event` of `version`, and it keeps 1.1.0, whose SHA-256 is
+    `image`."""
     result = device["last_result"]
-    return bool(result and (result["event"], result["version"]) == (event, version) and _runs(device, runs))
+    return bool(
+        result
+        and (result["event"], result["version"]) == (event, version)
+        and _runs(device, "1.1.0")
+        and device["image"] == image
+    )

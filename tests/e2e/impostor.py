@@ -1,0 +1,87 @@
+"""A server that knows the group's token and means harm: it signs its answers, and puts into them what a test says."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import struct
+import time
+from typing import Any
+
+from aiohttp import web
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+GROUP = {"id": "5e1b76bc4315b70eb242567a", "token": "a-token-of-the-tests-own", "app": "kettle"}
+
+
+def manifest(image: bytes, **fields: Any) -> bytes:
+    """The manifest of an image, with some fields as the test wants them."""
+    f = {"app": "kettle", "version": "1.1.0", "sequence": 100, "security": 0, "chip": 0, "size": len(image)} | fields
+    digest = f.get("sha256", hashlib.sha256(image).digest())
+    head = struct.pack(
+        "<4sBBHIII32s", b"TWSM", 1, 0, f["chip"], f["sequence"], f["security"], f["size"], digest
+    )
+    return head + b"".join(bytes([len(text)]) + text.encode() for text in (f["app"], f["version"]))
+
+
+def sign(key: rsa.RSAPrivateKey, data: bytes) -> bytes:
+    return key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+
+
+class Impostor:
+    """Set `offer` (manifest, signature) and `transfer` (a handler); look at `reports`. Serves on 127.0.0.1."""
+
+    def __init__(self) -> None:
+        self.offer: tuple[bytes, bytes] | None = None
+        self.image = b""
+        self.transfer: Any = None
+        self.reports: list[dict[str, Any]] = []
+        self.checks: list[dict[str, Any]] = []
+        self.forge_mac = False
+
+    async def __aenter__(self) -> Impostor:
+        app = web.Application()
+        app.router.add_post("/device/v1/check", self._check)
+        app.router.add_post("/device/v1/report", self._report)
+        app.router.add_get("/device/v1/transfers/it", self._transfer)
+        self._runner = web.AppRunner(app, shutdown_timeout=0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.address = "http://127.0.0.1:{}".format(self._runner.addresses[0][1])
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+    async def _check(self, request: web.Request) -> web.Response:
+        self.checks.append(await request.json())
+        if self.offer is None or self.checks[-1]["state"] == "trial":
+            return await self._signed(request, 204, b"")
+        data, signature = (base64.b64encode(part).decode() for part in self.offer)
+        offer = {"manifest": data, "signature": signature, "transfer": "/device/v1/transfers/it"}
+        return await self._signed(request, 200, json.dumps({"offer": offer}).encode())
+
+    async def _report(self, request: web.Request) -> web.Response:
+        self.reports.append(await request.json())
+        return await self._signed(request, 204, b"")
+
+    async def _transfer(self, request: web.Request) -> web.StreamResponse:
+        if self.transfer:
+            answer: web.StreamResponse = await self.transfer(request)
+            return answer
+        return web.Response(body=self.image)
+
+    async def _signed(self, request: web.Request, status: int, body: bytes) -> web.Response:
+        sent = dict(re.findall(r'(\w+)="([^"]*)"', request.headers["Authorization"]))
+        key = hmac.digest(GROUP["token"].encode(), sent["device"].encode(), "sha256")
+        now = str(int(time.time()))
+        lines = (str(status), sent["mac"], "aa.bb", now, "1", hashlib.sha256(body).hexdigest())
+        mac = hmac.digest(key, "\n".join(("twinslot-response-1", *lines)).encode(), "sha256").hex()
+        if self.forge_mac:
+            mac = "0" * 64
+        info = f'nonce="aa.bb", time="{now}", poll="1", mac="{mac}"'
+        return web.Response(status=status, body=body, headers={"Authentication-Info": info})
