@@ -11,7 +11,7 @@ _MARGIN_S = 10  # the agent's own deadline comes first, and can say why
 
 
 def _on_trial():
-    slot = Partition(Partition.RUNNING).info()[4]
+    slot = Partition(Partition.RUNNING).info()[4]  # pyright: ignore[reportArgumentType] - the stubs know labels only
     tables = Partition.find(Partition.TYPE_DATA, 0, "otadata")
     if not tables or slot not in ("ota_0", "ota_1"):
         return False

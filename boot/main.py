@@ -5,10 +5,10 @@ import sys
 import machine
 
 try:
-    import app
+    import app  # pyright: ignore[reportMissingImports] - the user's
 
     app.main()
-except Exception as error:
+except Exception as error:  # noqa: BLE001 - the application's own
     sys.print_exception(error)
     import asyncio
 

@@ -13,6 +13,13 @@ from .otadata import PENDING_VERIFY
 from .server import Server
 from .transfer import Transfer
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Hook = Callable[..., Any] | None
+
 _RETRY_FIRST_S = 5
 _RETRY_LAST_S = 900
 _TRIAL_RETRY_S = 5
@@ -26,7 +33,7 @@ def log(*words: object) -> None:
     print("twinslot:", *words)
 
 
-async def _settled(value: object) -> object:
+async def _settled(value: "Any") -> object:
     """What a hook returned, awaited when it is a coroutine: hooks may be plain functions or asynchronous ones."""
     return await value if hasattr(value, "send") else value
 
@@ -47,7 +54,7 @@ class Agent:
     Raises ConfigError when the board is not provisioned or has no second slot.
     """
 
-    def __init__(self, on_progress: object = None, consent: object = None, self_test: object = None) -> None:
+    def __init__(self, on_progress: "Hook" = None, consent: "Hook" = None, self_test: "Hook" = None) -> None:
         self.set_hooks(on_progress, consent, self_test)
         self._config = config.load()
         self._server = Server(self._config)
@@ -56,10 +63,11 @@ class Agent:
         self._running = hw.running_slot()
         self._chip = hw.chip_id()
         self._started_ms = time.ticks_ms()
-        self._watchdog: object = None
+        self._watchdog: "hw.Watchdog | None" = None
         self._pause_s = 0
         self._retry_s = 0
-        self._offer: "dict | None" = None
+        self._offer: dict = {}  # the server's, not yet checked
+        self._release: dict = {}  # checked and accepted, as the record has it
         self._link = ""
         self._failure = ("", "")
         stored = hw.load_record()
@@ -67,7 +75,7 @@ class Agent:
         if stored is None:
             hw.save_record(self._record)
 
-    def set_hooks(self, on_progress: object, consent: object, self_test: object) -> None:
+    def set_hooks(self, on_progress: "Hook", consent: "Hook", self_test: "Hook") -> None:
         """These hooks are used from now on."""
         self._on_progress = on_progress
         self._consent = consent
@@ -83,7 +91,7 @@ class Agent:
         while True:
             try:
                 await self._step()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the agent goes on, whatever it was
                 log("error:", type(error).__name__, error)
                 self._back_off()
                 if self.state != "idle":
@@ -141,47 +149,26 @@ class Agent:
         return event
 
     async def _judging(self) -> str:
-        confirmed = self._record["confirmed"]
-        slot = hw.slot(1 - self._running)
-        rules = Rules(
-            self._config.trusted,
-            self._config.app,
-            self._chip,
-            slot.size,
-            confirmed["sequence"],
-            confirmed["security"],
-            self._record["failed"],
-        )
-        offer, self._offer = self._offer, None
+        data = b""
         try:
-            data = b""
             try:
-                data, signature = a2b_base64(offer["manifest"]), a2b_base64(offer["signature"])
-                self._link = str(offer["transfer"])
+                data, signature = a2b_base64(self._offer["manifest"]), a2b_base64(self._offer["signature"])
+                self._link = str(self._offer["transfer"])
             except (KeyError, TypeError, ValueError):
                 raise Refused("format", "not an offer")
-            manifest = rules.check(data, signature)
+            manifest = self._rules().check(data, signature)
         except Refused as refused:
-            return await self._refuse(data, refused)
+            return self._refuse(data, refused)
         if self._consent and not await _settled(self._consent(manifest.version)):
             log("not now:", manifest.version)
             await self._tell("deferred", manifest.version, manifest.sequence)
             self._poll_later()
             return "deferred"
-        self._offer = {
-            "version": manifest.version,
-            "sequence": manifest.sequence,
-            "security": manifest.security,
-            "size": manifest.size,
-            "sha256": hexlify(manifest.sha256).decode(),
-            "slot": slot.index,
-            "arms": 0,
-            "ended": "",
-        }
+        self._release = record.release(manifest, 1 - self._running)
         return "accepted"
 
     async def _downloading(self) -> str:
-        release = self._offer
+        release = self._release
         log("downloading {}, {} bytes".format(release["version"], release["size"]))
         await self._tell("downloading", release["version"], release["sequence"])
         gc.collect()
@@ -293,7 +280,7 @@ class Agent:
             return True
         try:
             return bool(await _settled(self._self_test()))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the application's own; any is a no
             log("self-test:", type(error).__name__, error)
             return False
 
@@ -332,7 +319,7 @@ class Agent:
             }
         )
         hw.set_clock(self._server.time_s)
-        self._offer = answer.get("offer") if answer else None
+        self._offer = answer.get("offer") or {}
         return "offered" if self._offer else "nothing"
 
     async def _deliver_report(self) -> None:
@@ -355,15 +342,28 @@ class Agent:
         except (Unreachable, Rejected) as error:
             log(error)
 
-    async def _refuse(self, data: bytes, refused: Refused) -> str:
+    def _rules(self) -> Rules:
+        """What this board takes, as things stand."""
+        confirmed = self._record["confirmed"]
+        return Rules(
+            self._config.trusted,
+            self._config.app,
+            self._chip,
+            hw.slot(1 - self._running).size,
+            confirmed["sequence"],
+            confirmed["security"],
+            self._record["failed"],
+        )
+
+    def _refuse(self, data: bytes, refused: Refused) -> str:
         """The offer with the manifest `data` is to be reported, and the next one can wait."""
         log("refused:", refused)
         try:
             manifest = Manifest(data)
-            release = {"version": manifest.version, "sequence": manifest.sequence}
+            named = {"version": manifest.version, "sequence": manifest.sequence}
         except Refused:
-            release = {"version": "0.0.0", "sequence": 0}
-        record.set_report(self._record, _random_hex(8), "refused", release, refused.reason)
+            named = {"version": "0.0.0", "sequence": 0}
+        record.set_report(self._record, _random_hex(8), "refused", named, refused.reason)
         hw.save_record(self._record)
         self._back_off()
         return "refused"
@@ -406,7 +406,7 @@ def _digest(release: dict) -> bytes:
 _only: "Agent | None" = None
 
 
-def update_now(on_progress: object = None, consent: object = None, self_test: object = None) -> bool:
+def update_now(on_progress: "Hook" = None, consent: "Hook" = None, self_test: "Hook" = None) -> bool:
     """What there is to do has been done once, by an agent with these hooks; returns whether the server was reached.
 
     For applications without asyncio: call it at times when a restart is welcome.

@@ -7,7 +7,6 @@ from .errors import ConfigError
 
 PATH = "/twinslot.json"
 _REQUIRED = ("server", "group", "device", "key", "app", "version", "trusted")
-_OPTIONAL = {"wifi": None, "ca": None, "trial_s": 300, "poll_s": 0}
 
 
 class Config:
@@ -29,7 +28,10 @@ class Config:
             self.trusted: "list[bytes]" = [a2b_base64(key) for key in fields["trusted"]]
         except (ValueError, TypeError, AttributeError) as error:
             raise ConfigError("{}: {}; provision the board again".format(PATH, error))
-        self.wifi, self.ca, self.trial_s, self.poll_s = (fields.get(k, v) for k, v in _OPTIONAL.items())
+        self.wifi: "dict | None" = fields.get("wifi")
+        self.ca: "str | None" = fields.get("ca")
+        self.trial_s: int = fields.get("trial_s", 300)
+        self.poll_s: int = fields.get("poll_s", 0)
 
 
 def load() -> Config:

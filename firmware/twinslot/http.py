@@ -7,6 +7,15 @@ import asyncio
 
 from .errors import Unreachable
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from ssl import SSLContext
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+    Stream = Any  # asyncio's, for both directions; the stubs split it in two
+
 _HEAD_MAX_BYTES = 2048
 _BODY_MAX_BYTES = 8192
 _SILENCE_S = 20
@@ -16,7 +25,7 @@ _REQUEST_S = 60
 class Answer:
     """A status, the headers that matter (lower-case names), and the body: read, or still to be read."""
 
-    def __init__(self, stream: object, head: memoryview, early: memoryview) -> None:
+    def __init__(self, stream: "Stream", head: memoryview, early: memoryview) -> None:
         lines = bytes(head).split(b"\r\n")
         try:
             self.status = int(lines[0].split(b" ")[1])
@@ -49,7 +58,7 @@ class Answer:
         return n
 
 
-async def _soon(awaitable: object) -> object:
+async def _soon(awaitable: "Awaitable[T]") -> "T":
     try:
         return await asyncio.wait_for(awaitable, _SILENCE_S)
     except asyncio.TimeoutError:
@@ -58,7 +67,7 @@ async def _soon(awaitable: object) -> object:
         raise Unreachable("connection: {}".format(error))
 
 
-async def _send(stream: object, data: bytes) -> None:
+async def _send(stream: "Stream", data: bytes) -> None:
     stream.write(data)
     await stream.drain()
 
@@ -76,7 +85,7 @@ class Client:
         self._tls = _verifying_context(ca) if scheme == "https" else None
         self._head = bytearray(_HEAD_MAX_BYTES)
 
-    async def request(self, method: str, path: str, headers: "dict[str, str]", body: bytes = b"") -> "tuple[Answer, bytes]":
+    async def request(self, method: str, path: str, headers: "dict[str, str]", body: bytes) -> "tuple[Answer, bytes]":
         """The answer and its whole body, at most 8 KiB. Raises Unreachable when there is none within 60 s."""
         try:
             return await asyncio.wait_for(self._request(method, path, headers, body), _REQUEST_S)
@@ -98,7 +107,7 @@ class Client:
 
     async def open(
         self, method: str, path: str, headers: "dict[str, str]", body: bytes = b""
-    ) -> "tuple[object, Answer]":
+    ) -> "tuple[Stream, Answer]":
         """The stream, which the caller closes, and the answer, whose body is still to be read."""
         stream, _ = await _soon(self._connect())
         try:
@@ -111,12 +120,13 @@ class Client:
             stream.close()
             raise
 
-    def _connect(self) -> object:
+    def _connect(self) -> "Awaitable[tuple[Stream, Stream]]":
         if self._tls:
-            return asyncio.open_connection(self._host, self._port, self._tls, self._host)
+            # extmod/asyncio/stream.py takes what its stubs don't know
+            return asyncio.open_connection(self._host, self._port, self._tls, self._host)  # pyright: ignore[reportCallIssue]
         return asyncio.open_connection(self._host, self._port)
 
-    async def _read_head(self, stream: object) -> Answer:
+    async def _read_head(self, stream: "Stream") -> Answer:
         view = memoryview(self._head)
         got = 0
         while got < _HEAD_MAX_BYTES:
@@ -130,7 +140,7 @@ class Client:
         raise Unreachable("an answer whose head is longer than {} bytes".format(_HEAD_MAX_BYTES))
 
 
-def _verifying_context(ca: "str | None") -> object:
+def _verifying_context(ca: "str | None") -> "SSLContext":
     """A TLS context that refuses a server it can't verify: the chip's own default is to verify nothing."""
     import ssl
 

@@ -19,6 +19,11 @@ class NotBootable(TwinslotError):
     """The chip will not boot from the slot; nothing has changed."""
 
 
+def _partition(which: "int | str") -> Partition:
+    """A partition by label, or BOOT or RUNNING."""
+    return Partition(which)  # pyright: ignore[reportArgumentType] - the stubs know labels only
+
+
 def _slot_index(partition: Partition) -> int:
     label = partition.info()[4]
     if label not in _APP_SLOTS:
@@ -30,7 +35,7 @@ class Slot:
     """An app slot that may be written: never the running one. Offsets are bytes."""
 
     def __init__(self, partition: Partition) -> None:
-        if partition.info() == Partition(Partition.RUNNING).info():
+        if partition.info() == _partition(Partition.RUNNING).info():
             raise TwinslotError("the running slot is never written")
         self._partition = partition
         self.index = _slot_index(partition)
@@ -38,12 +43,13 @@ class Slot:
 
     def read(self, offset: int, buffer: memoryview) -> None:
         """`buffer` is filled from the slot."""
-        self._partition.readblocks(offset // SECTOR_BYTES, buffer, offset % SECTOR_BYTES)
+        at = offset // SECTOR_BYTES, offset % SECTOR_BYTES
+        self._partition.readblocks(at[0], buffer, at[1])  # pyright: ignore[reportArgumentType] - any buffer will do
 
     def write_sector(self, sector: int, buffer: memoryview) -> None:
         """The sector has been erased and holds `buffer`, 4096 bytes."""
         # CUT: the sector is torn, in a slot that nothing boots from; the next download writes it again.
-        self._partition.writeblocks(sector, buffer)
+        self._partition.writeblocks(sector, buffer)  # pyright: ignore[reportArgumentType] - any buffer will do
 
     def set_boot(self) -> None:
         """The next boot is this slot's, pending. Raises NotBootable when the chip's check of the image fails.
@@ -60,12 +66,12 @@ class Slot:
 
 def running_slot() -> int:
     """0 or 1: the slot whose code this is. Raises ConfigError on a board without two slots."""
-    return _slot_index(Partition(Partition.RUNNING))
+    return _slot_index(_partition(Partition.RUNNING))
 
 
 def boot_slot() -> int:
     """0 or 1: the slot that otadata names."""
-    return _slot_index(Partition(Partition.BOOT))
+    return _slot_index(_partition(Partition.BOOT))
 
 
 def slot_states() -> "list[int | None]":
@@ -79,20 +85,20 @@ def slot_states() -> "list[int | None]":
 
 def slot(index: int) -> Slot:
     """The slot `index`, to be written. Raises TwinslotError when it is the running one."""
-    return Slot(Partition(_APP_SLOTS[index]))
+    return Slot(_partition(_APP_SLOTS[index]))
 
 
 def chip_id() -> int:
     """The chip as the running image's header names it (esp_app_format.h, offset 12)."""
     head = bytearray(2)
-    Partition(Partition.RUNNING).readblocks(0, head, 12)
+    _partition(Partition.RUNNING).readblocks(0, head, 12)
     return struct.unpack("<H", head)[0]
 
 
 def image_version() -> str:
     """The version that the running image gives itself (esp_app_desc_t, offset 48 of the image)."""
     text = bytearray(32)
-    Partition(Partition.RUNNING).readblocks(0, text, 48)
+    _partition(Partition.RUNNING).readblocks(0, text, 48)
     return bytes(text).split(b"\0")[0].decode() or "0.0.0"
 
 

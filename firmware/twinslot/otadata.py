@@ -17,7 +17,7 @@ ABORTED = 4
 UNDEFINED = 0xFFFFFFFF
 
 
-def entry(data: bytes) -> "tuple[int, int] | None":
+def entry(data: "bytes | bytearray") -> "tuple[int, int] | None":
     """(seq, state) of a 32-byte entry; None when it is erased or torn."""
     seq, _, state, crc = struct.unpack("<I20sII", data)
     if seq in (0, 0xFFFFFFFF) or crc != crc32(struct.pack("<I", seq), 0xFFFFFFFF):
@@ -25,7 +25,7 @@ def entry(data: bytes) -> "tuple[int, int] | None":
     return seq, state
 
 
-def slot_states(first: bytes, second: bytes) -> "list[int | None]":
+def slot_states(first: "bytes | bytearray", second: "bytes | bytearray") -> "list[int | None]":
     """The state of each of the two slots, None for one that no entry names; by the newer entry where both do."""
     states: "list[int | None]" = [None, None]
     entries = [e for e in (entry(first), entry(second)) if e]

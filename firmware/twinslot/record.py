@@ -15,12 +15,31 @@ Page"). Nothing in it is about flash that has not been written and read back bef
 """
 
 import json
+from binascii import hexlify
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .manifest import Manifest
 
 
 def factory(version: str, slot: int) -> dict:
     """The record of a board that has never been updated."""
-    release = {"version": version, "sequence": 0, "security": 0, "sha256": None, "slot": slot}
-    return {"confirmed": release, "trial": None, "failed": 0, "report": None}
+    confirmed = {"version": version, "sequence": 0, "security": 0, "sha256": None, "slot": slot}
+    return {"confirmed": confirmed, "trial": None, "failed": 0, "report": None}
+
+
+def release(manifest: "Manifest", slot: int) -> dict:
+    """A release on its way to `slot`, not switched to yet."""
+    return {
+        "version": manifest.version,
+        "sequence": manifest.sequence,
+        "security": manifest.security,
+        "size": manifest.size,
+        "sha256": hexlify(manifest.sha256).decode(),
+        "slot": slot,
+        "arms": 0,
+        "ended": "",
+    }
 
 
 def encode(record: dict) -> bytes:
@@ -28,7 +47,7 @@ def encode(record: dict) -> bytes:
     return json.dumps(record).encode()
 
 
-def decode(data: bytes) -> dict:
+def decode(data: "bytes | memoryview") -> dict:
     """The record in `data`. Raises ValueError when there is none."""
     record = json.loads(bytes(data))
     if not isinstance(record, dict) or "confirmed" not in record:
@@ -52,13 +71,13 @@ def fail(record: dict, report_id: str, event: str, reason: str) -> None:
     set_report(record, report_id, event, trial, reason)
 
 
-def set_report(record: dict, report_id: str, event: str, release: dict, reason: str) -> None:
+def set_report(record: dict, report_id: str, event: str, about: dict, reason: str) -> None:
     """The outcome is kept until the server has it. `report_id` is random, so that sending it twice counts once."""
     record["report"] = {
         "id": report_id,
         "event": event,
-        "version": release["version"],
-        "sequence": release["sequence"],
+        "version": about["version"],
+        "sequence": about["sequence"],
         "reason": reason,
     }
 

@@ -7,23 +7,27 @@ from .auth import Session
 from .errors import Rejected, Unreachable
 from .http import Client
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .config import Config
+
 _BASE = "/device/v1"
 
 
 class Server:
     """`poll_s` and `time_s` are what the last answer said; `client` also fetches transfers."""
 
-    def __init__(self, config: object) -> None:
+    def __init__(self, config: "Config") -> None:
         self.client = Client(config.server, config.ca)
         self.poll_s = 30
         self.time_s = 0
         self._session = Session(config.group, config.device, config.key)
 
-    async def check(self, status: dict) -> "dict | None":
-        """What the server has for a device in that state: None for nothing. Raises Unreachable or Rejected."""
+    async def check(self, status: dict) -> dict:
+        """What the server has for a device in that state, empty for nothing. Raises Unreachable or Rejected."""
         body = await self._post("/check", status, (200, 204))
         if not body:
-            return None
+            return {}
         try:
             answer = json.loads(body)
         except ValueError:

@@ -9,6 +9,13 @@ from hashlib import sha256
 
 from .errors import TransferError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .http import Client
+    from .hw import Slot
+
 _SECTOR = 4096
 _PIECE = 512
 _GRACE_S = 15
@@ -23,8 +30,10 @@ class Transfer:
         self._sector = memoryview(bytearray(_SECTOR))
         self._piece = memoryview(bytearray(_PIECE))
 
-    async def fetch(self, client: object, path: str, size: int, slot: object, progress: object) -> None:
-        """The slot begins with what `path` gave, `size` bytes. `progress(bytes so far)` is called for each sector.
+    async def fetch(
+        self, client: "Client", path: str, size: int, slot: "Slot", progress: "Callable[[int], Awaitable[None]]"
+    ) -> None:
+        """The slot begins with what `path` gave, `size` bytes. `progress(bytes so far)` is awaited after each sector.
 
         Raises TransferError when it is not to be had so, Unreachable when the connection fails.
         """
@@ -34,7 +43,9 @@ class Transfer:
         except asyncio.TimeoutError:
             raise TransferError("slower than {} bytes a second".format(_SLOWEST_BYTES_PER_S))
 
-    async def _fetch(self, client: object, path: str, size: int, slot: object, progress: object) -> None:
+    async def _fetch(
+        self, client: "Client", path: str, size: int, slot: "Slot", progress: "Callable[[int], Awaitable[None]]"
+    ) -> None:
         stream, answer = await client.open("GET", path, {})
         try:
             if answer.status != 200:
@@ -51,21 +62,21 @@ class Transfer:
         finally:
             stream.close()
 
-    def _write(self, slot: object, sector: int, length: int) -> None:
+    def _write(self, slot: "Slot", sector: int, length: int) -> None:
         """The sector holds the bytes that came; it is left alone when it did already."""
         for i in range(length, _SECTOR):
             self._sector[i] = 0xFF
         if not self._holds(slot, sector):
             slot.write_sector(sector, self._sector)
 
-    def _holds(self, slot: object, sector: int) -> bool:
+    def _holds(self, slot: "Slot", sector: int) -> bool:
         for at in range(0, _SECTOR, _PIECE):
             slot.read(sector * _SECTOR + at, self._piece)
             if self._piece != self._sector[at : at + _PIECE]:
                 return False
         return True
 
-    async def matches(self, slot: object, size: int, digest: bytes) -> bool:
+    async def matches(self, slot: "Slot", size: int, digest: bytes) -> bool:
         """Whether the slot, read back from flash, begins with the image of `size` bytes and SHA-256 `digest`."""
         image = sha256()
         for at in range(0, size, _SECTOR):

@@ -11,6 +11,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from twinslot_sim import bootloader
 from twinslot_sim.chip import Chip, Reset
@@ -23,8 +24,8 @@ from twinslot_sim.serial_port import SerialPort
 class Board:
     """A board with its flash file, its serial port and its access point.
 
-    `on_output` is given everything that the board prints. `cut_at_op`, `keep_bytes` and `like_chip` are the Nor's; power
-    that is cut returns at once.
+    `on_output` is given everything that the board prints. `cut_at_op`, `keep_bytes` and `like_chip` are the Nor's;
+    power that is cut returns at once.
     """
 
     def __init__(
@@ -127,8 +128,9 @@ class Board:
         """The processor has run until the chip, or the end of power, stopped it."""
         self._processor = Processor(chip, self._console, self._interpreter, self._flash, self._heap_bytes, run_main)
         off = asyncio.ensure_future(self._off.wait())
+        ends: set[asyncio.Future[Any]] = {off, chip.ended}
         try:
-            await asyncio.wait({off, chip.ended}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             return chip.ended.result() if chip.ended.done() else Reset.POWER_ON
         finally:
             off.cancel()

@@ -21,9 +21,7 @@ from typing import IO
 from twinslot_sim import image
 from twinslot_sim.chip import Chip, Reset
 from twinslot_sim.console import Console
-from twinslot_sim.errors import TwinslotError
 from twinslot_sim.link import REPLY, REQUEST, Op
-from twinslot_sim.nor import PowerCut
 
 _PORT = Path(__file__).parent / "port"
 _PR_SET_PDEATHSIG = 1
@@ -100,7 +98,7 @@ class Processor:
         payload = self._receive(length)
         try:
             self._answer(Op(op), number, a, b, payload)
-        except BaseException as error:  # power fails, or code breaks the chip's rules: the board's run ends with it
+        except BaseException as error:  # noqa: BLE001 - power fails or a rule is broken: the board's run ends with it
             if not self._chip.ended.done():
                 self._chip.ended.set_exception(error)
 
@@ -165,7 +163,9 @@ class Processor:
         self._loop.remove_reader(self._out)
 
 
-def _spawn(interpreter: list[str], flash: Path, heap_bytes: int, wire: socket.socket, stdin: int) -> subprocess.Popen[bytes]:
+def _spawn(
+    interpreter: list[str], flash: Path, heap_bytes: int, wire: socket.socket, stdin: int
+) -> subprocess.Popen[bytes]:
     rom = _stand_ins()
     with wire, flash.open("rb") as flash_file:
         fds = [wire.fileno(), flash_file.fileno(), rom.fileno()]

@@ -22,9 +22,7 @@ def manifest(image: bytes, **fields: Any) -> bytes:
     """The manifest of an image, with some fields as the test wants them."""
     f = {"app": "kettle", "version": "1.1.0", "sequence": 100, "security": 0, "chip": 0, "size": len(image)} | fields
     digest = f.get("sha256", hashlib.sha256(image).digest())
-    head = struct.pack(
-        "<4sBBHIII32s", b"TWSM", 1, 0, f["chip"], f["sequence"], f["security"], f["size"], digest
-    )
+    head = struct.pack("<4sBBHIII32s", b"TWSM", 1, 0, f["chip"], f["sequence"], f["security"], f["size"], digest)
     return head + b"".join(bytes([len(text)]) + text.encode() for text in (f["app"], f["version"]))
 
 
@@ -51,7 +49,7 @@ class Impostor:
         self._runner = web.AppRunner(app, shutdown_timeout=0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.address = "http://127.0.0.1:{}".format(self._runner.addresses[0][1])
+        self.address = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
 
     async def __aexit__(self, *_: object) -> None:

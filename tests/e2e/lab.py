@@ -133,9 +133,7 @@ class Flash:
             table = {row.label: row for row in partitions.read(nor)}
             self.boot = bootloader.boot_partition(nor).label
             entries = otadata.read(nor, table["otadata"])
-            self.slots = {
-                label: nor.read(table[label].offset, table[label].size) for label in ("ota_0", "ota_1")
-            }
+            self.slots = {label: nor.read(table[label].offset, table[label].size) for label in ("ota_0", "ota_1")}
         self.states: dict[str, str] = {}
         for entry in sorted((e for e in entries if not e.is_blank), key=lambda e: e.sequence):
             self.states[f"ota_{(entry.sequence - 1) % 2}"] = otadata.State(entry.state).name

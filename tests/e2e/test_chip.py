@@ -215,7 +215,7 @@ def main():
     print("set", machine.RTC().datetime()[:6])
 """
     async with Bench(site.flash(start=own_image("1.0.0", source))) as bench:
-        await bench.says("set")
+        await bench.says(r"\nset ")
     assert "clock 2000 2000\nset (2033, 5, 18, 2, 3, 33)" in bench.log
 
 

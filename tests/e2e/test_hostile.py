@@ -101,8 +101,7 @@ async def test_older_sequence_is_refused_after_a_newer_one_was_confirmed(
         impostor.reports.clear()
         impostor.image = app_image("1.2.0")
         impostor.offer = signed(owner, manifest(impostor.image, version="1.2.0", sequence=99))
-        await bench.until(lambda: any(r["event"] == "refused" for r in impostor.reports))
-    assert [r["reason"] for r in impostor.reports if r["event"] == "refused"][0] == "sequence"
+        await bench.until(lambda: any((r["version"], r["reason"]) == ("1.2.0", "sequence") for r in impostor.reports))
     assert Flash(flash).slots["ota_0"] == before
 
 
@@ -114,8 +113,8 @@ async def test_lower_security_version_is_refused(
         await bench.confirmed("1.1.0")
         impostor.reports.clear()
         impostor.offer = signed(owner, manifest(image, version="1.2.0", sequence=101, security=1))
-        await bench.until(lambda: any(r["event"] == "refused" for r in impostor.reports))
-    assert [r["reason"] for r in impostor.reports if r["event"] == "refused"][0] == "security_version"
+        await bench.until(lambda: any(r["reason"] == "security_version" for r in impostor.reports))
+    assert (Flash(flash).boot, Flash(flash).states["ota_1"]) == ("ota_1", "VALID")
 
 
 async def test_failed_sequence_is_refused_when_it_is_offered_again(
@@ -231,7 +230,7 @@ async def test_garbage_is_survived_with_a_wait_that_grows(what: str, tmp_path: P
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    address = "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     flash = make_flash(tmp_path / "board.bin", address, GROUP, [])
     async with Bench(flash) as bench:
         await bench.until(lambda: connections >= 2)
@@ -251,7 +250,7 @@ async def test_silent_server_is_given_up_after_a_bounded_time(tmp_path: Path) ->
         await reader.read()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    address = "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     flash = make_flash(tmp_path / "board.bin", address, GROUP, [])
     async with Bench(flash) as bench:
         await bench.says("no answer for 20 s")

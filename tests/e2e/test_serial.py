@@ -16,7 +16,9 @@ RETURNS = "def main():\n    print('application ends')\n"
 async def mpremote(bench: Bench, *words: str) -> str:
     """What `mpremote connect PORT …` printed; it has ended well."""
     process = await asyncio.create_subprocess_exec(
-        str(MPREMOTE), "connect", bench.board.port, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        *(str(MPREMOTE), "connect", bench.board.port, *words),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     out, _ = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0, out.decode()
@@ -67,7 +69,8 @@ async def test_mounted_folder_is_read_and_imported_from(site: Site, tmp_path: Pa
     (tmp_path / "helper.py").write_text("ANSWER = 'from the host'\n")
     async with Bench(site.flash()) as bench:
         await bench.says("settled")
-        assert "from the host" in await mpremote(bench, "mount", str(tmp_path), "exec", "import helper; print(helper.ANSWER)")
+        said = await mpremote(bench, "mount", str(tmp_path), "exec", "import helper; print(helper.ANSWER)")
+    assert "from the host" in said
 
 
 async def test_reset_starts_the_application_again(site: Site) -> None:

@@ -5,6 +5,7 @@ import time
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
 from twinslot_host import tokens
 from twinslot_host.config import SCOPES
 from twinslot_host.errors import Invalid, NotADataDir

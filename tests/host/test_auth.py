@@ -1,6 +1,7 @@
 """Authorization headers and nonces."""
 
 import pytest
+
 from twinslot_host.domain import auth
 
 GOOD = (

@@ -6,6 +6,7 @@ import sqlite3
 import time
 
 import pytest
+
 from twinslot_host.domain import auth
 
 from .samples import make_image

@@ -4,6 +4,7 @@ import hashlib
 import struct
 
 import pytest
+
 from twinslot_host.domain.image import ImageError, parse
 from twinslot_sim.image import build
 

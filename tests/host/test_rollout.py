@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+
 from twinslot_host.domain.rollout import Decision, Device, Policy, Release, decide, next_sequence
 
 KEY = "f" * 64

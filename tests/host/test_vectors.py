@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from twinslot_host.domain import auth, manifest, signature
 
 VECTORS = Path(__file__).parent.parent / "vectors"

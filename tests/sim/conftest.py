@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from twinslot_sim.nor import Nor, PowerCut
 
 KEEP_BYTES = (0, 1, 2, 3, 4, 8, 24, 28, 31, 32, 255, 4000, 4096)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from twinslot_sim import bootloader, image, otadata, partitions
 from twinslot_sim.bootloader import NoBootableImage
 from twinslot_sim.errors import EspError

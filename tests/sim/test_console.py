@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from twinslot_sim.console import BANNER, Console
 from twinslot_sim.console_states import TRANSITIONS, ConsoleError, Event, State, after
 from twinslot_sim.repl_input import needs_more

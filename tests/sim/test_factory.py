@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from twinslot_sim import bootloader, factory, image, micropython, partitions
 from twinslot_sim.factory import FactoryError
 from twinslot_sim.image import ImageError

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from esptool.bin_image import LoadFirmwareImage
+
 from twinslot_sim import image, micropython
 from twinslot_sim.image import ImageError
 from twinslot_sim.romfs import CompileError, romfs

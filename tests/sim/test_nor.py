@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
 from twinslot_sim.errors import EspError
 from twinslot_sim.nor import FlashFileError, Nor, NorViolation, PowerCut
 

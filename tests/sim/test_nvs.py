@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
 from twinslot_sim.errors import EspError
 from twinslot_sim.nor import Nor
 from twinslot_sim.nvs import Nvs

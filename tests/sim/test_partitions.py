@@ -5,6 +5,7 @@ import struct
 from pathlib import Path
 
 import pytest
+
 from twinslot_sim import partitions
 from twinslot_sim.nor import Nor
 from twinslot_sim.partitions import MICROPYTHON_4MIB_OTA, Partition, PartitionTableError

@@ -5,6 +5,7 @@ import os
 import stat
 
 import pytest
+
 from twinslot_sim.applications import app_image
 
 

@@ -1,6 +1,7 @@
 """What is read from the lines that a board prints."""
 
 import pytest
+
 from twinslot_tools.console_lines import Lines, Progress
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from twinslot_tools.demo import story
 from twinslot_tools.demo.__main__ import main
 

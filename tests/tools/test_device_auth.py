@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from twinslot_tools import device_auth, provision
 from twinslot_tools.errors import ServerRefused, UsageError
 

@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+
 from twinslot_sim import image
 
 

@@ -4,8 +4,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import fetch_micropython
 import pytest
+
+import fetch_micropython
 import setup
 from fetch_micropython import FetchError
 from twinslot_sim import micropython

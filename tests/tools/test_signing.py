@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
 from twinslot_sim.applications import app_image
 from twinslot_tools import signing
 from twinslot_tools.errors import BadFile, ServerRefused

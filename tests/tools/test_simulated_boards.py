@@ -2,20 +2,23 @@
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
 
 import pytest
+
 from twinslot_sim.applications import app_image
+from twinslot_tools.simulation import is_confirmed
 
 NOBODY = "http://127.0.0.1:1"
 
 
 @pytest.fixture
-def group(twinslot, signed_in, request):
+def group(twinslot, signed_in):
     """A new group whose application is this test's own, so that releases do not meet."""
-    app = request.node.name[:60]
+    app = f"app-{secrets.token_hex(8)}"
     return twinslot("group", "create", app, "--app", app, "--json").document
 
 
@@ -51,7 +54,7 @@ def test_console_begins_with_the_serial_port(twinslot, board) -> None:
     result = twinslot("sim", *board, "--until", "1.0.0", "--timeout", 60)
     assert result.code == 0
     assert result.out.startswith("serial port: /dev/")
-    assert "twinslot: " in result.out
+    assert "I boot: Loaded app" in result.out
 
 
 def test_published_version_is_taken_and_confirmed(twinslot, board, group, tmp_path) -> None:
@@ -140,3 +143,15 @@ def test_fleet_keeps_its_flash_files_when_told_where(twinslot, group, tmp_path) 
     assert f"{group['id']}-1: keeps 1.0.0 (confirmed)" in result.out
     kept = {path.name for path in (tmp_path / "boards").iterdir()}
     assert {f"{group['id']}-1.flash", f"{group['id']}-2.flash"} <= kept
+
+
+@pytest.mark.parametrize(
+    ("trial", "report", "confirmed"),
+    [(None, None, True), ({"version": "1.2.0"}, None, False), (None, {"event": "confirmed"}, False)],
+    ids=["settled", "on trial", "not reported yet"],
+)
+def test_version_counts_as_confirmed_when_nothing_is_pending(trial, report, confirmed) -> None:
+    record = {"confirmed": {"version": "1.1.0"}, "trial": trial, "report": report}
+    assert is_confirmed(record, "1.1.0") is confirmed
+    assert not is_confirmed(record, "1.2.0")
+    assert not is_confirmed(None, "1.1.0")

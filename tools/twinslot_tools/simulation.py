@@ -16,7 +16,6 @@ from twinslot_sim.factory import FactoryError
 from twinslot_sim.image import ImageError
 from twinslot_sim.micropython import NoInterpreter
 from twinslot_sim.nor import FlashFileError
-
 from twinslot_tools import provision
 from twinslot_tools.console_lines import Lines
 from twinslot_tools.errors import BadFile, NoDevice
@@ -54,13 +53,6 @@ class Simulated:
         record: dict[str, Any] | None = self.board.record()
         return str(record["confirmed"]["version"]) if record else None
 
-    def has_confirmed(self, version: str) -> bool:
-        """True when the board keeps `version`, has nothing on trial, and the server has heard all it had to report."""
-        record: dict[str, Any] | None = self.board.record()
-        if not record:
-            return False
-        return bool(record["confirmed"]["version"] == version and not record["trial"] and not record["report"])
-
     async def run_until(self, version: str | None, stop: asyncio.Event) -> "Outcome":
         """The board has run until it confirmed `version`, if one is given, or until `stop` was set; it is then off."""
         running = asyncio.ensure_future(self.board.run())
@@ -69,7 +61,7 @@ class Simulated:
             confirmed = False
             while not confirmed and not running.done() and not stopped.done():
                 await asyncio.wait({running, stopped}, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
-                confirmed = not running.done() and version is not None and self.has_confirmed(version)
+                confirmed = not running.done() and version is not None and is_confirmed(self.board.record(), version)
             kept = None if running.done() else self.confirmed_version()
             outcome = Outcome(
                 self.device,
@@ -85,6 +77,13 @@ class Simulated:
             self.board.power_off()
             await running
         return outcome
+
+
+def is_confirmed(record: dict[str, Any] | None, version: str) -> bool:
+    """True when the board of this record keeps `version`, tries no other, and the server has heard all it reported."""
+    if not record:
+        return False
+    return bool(record["confirmed"]["version"] == version and not record["trial"] and not record["report"])
 
 
 @dataclass(frozen=True)

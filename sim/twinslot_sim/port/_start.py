@@ -31,7 +31,7 @@ def _said(error):
 
     text = io.StringIO()
     sys.print_exception(error, text)
-    return "".join(line + "\n" for line in text.getvalue().split("\n") if line and "\"_start.py\"" not in line)
+    return "".join(line + "\n" for line in text.getvalue().split("\n") if line and '"_start.py"' not in line)
 
 
 def _run_file(name, scope):
@@ -65,7 +65,11 @@ def _run_code(code, single, scope):
 
 def run(scope):
     """The board has been switched on; returns when a soft reset is due."""
-    import esp32, machine, network, ssl  # noqa: F401 - built in on a chip, so never looked up in a file system
+    import ssl
+
+    import esp32  # noqa: F401 - built in on a chip, so never looked up in a file system
+    import machine
+    import network
 
     for name in list(scope):
         if name != "__name__":

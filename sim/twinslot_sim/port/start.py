@@ -1,7 +1,11 @@
 # The first code of a simulated processor: maps the stand-ins, which are compiled into one ROMFS, and starts.
 # Arguments: the descriptors of the wire, of the flash file and of the ROMFS, and the ROMFS's size.
 def _go(fd, size):
-    import ffi, sys, uctypes, vfs
+    import sys
+
+    import ffi
+    import uctypes
+    import vfs
 
     at = ffi.open("libc.so.6").func("p", "mmap", "PIiiil")(None, size, 1, 1, fd, 0)
     vfs.mount(vfs.VfsRom(uctypes.bytearray_at(at, size)), "/.port")

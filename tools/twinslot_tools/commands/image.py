@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from twinslot_sim import image as esp_image
 from twinslot_sim.applications import app_image
-
 from twinslot_tools.errors import BadFile, UsageError
 from twinslot_tools.options import Json, checked_app, checked_version
 from twinslot_tools.output import print_facts, print_json
