@@ -70,10 +70,11 @@ class Agent:
         self._release: dict = {}  # checked and accepted, as the record has it
         self._link = ""
         self._failure = ("", "")
-        stored = hw.load_record()
-        self._record = stored or record.factory(self._config.version, self._running)
-        if stored is None:
-            hw.save_record(self._record)
+        fields = hw.load_record()
+        if fields is None:
+            fields = record.factory(self._config.version, self._running)
+            hw.save_record(fields)
+        self._record = record.Record(fields, hw.save_record)
 
     def set_hooks(self, on_progress: "Hook", consent: "Hook", self_test: "Hook") -> None:
         """These hooks are used from now on."""
@@ -118,11 +119,10 @@ class Agent:
 
     async def _booting(self) -> str:
         cause, slots = hw.reset_cause(), hw.slot_states()
-        confirmed = self._record["confirmed"]
-        if not self._record["trial"] and slots[self._running] == PENDING_VERIFY and confirmed["slot"] != self._running:
-            self._record["trial"] = record.stray(confirmed, hw.image_version(), self._running)
-            hw.save_record(self._record)
-        trial = self._record["trial"]
+        strange = not self._record.trial and self._record.confirmed["slot"] != self._running
+        if strange and slots[self._running] == PENDING_VERIFY:
+            self._record.begin_stray(hw.image_version(), self._running)
+        trial = self._record.trial
         event = states.judge_boot(trial, self._running, slots, cause)
         if event == "undone":
             self._failure = ("rolled_back", states.why_undone(trial, cause))
@@ -195,20 +195,16 @@ class Agent:
             await self._tell("failed", release["version"], release["sequence"], str(error))
             self._back_off()
             return "broken"
-        # CUT: no record yet, so the next boot is idle, and the next download finds every sector right.
-        self._record["trial"] = release
-        hw.save_record(self._record)
+        self._record.begin(release)
         return "downloaded"
 
     async def _switching(self) -> str:
-        trial = self._record["trial"]
+        trial = self._record.trial
         slot = hw.slot(trial["slot"])
         if not await self._transfer.matches(slot, trial["size"], _digest(trial)):
             self._failure = ("failed", "hash")
             return "unfit"
-        trial["arms"] += 1
-        # CUT: one of the switches this release may have is spent, none made.
-        hw.save_record(self._record)
+        self._record.arm()
         try:
             if hw.boot_slot() != slot.index:
                 slot.set_boot()
@@ -225,7 +221,7 @@ class Agent:
         raise TwinslotError("the chip did not reset")
 
     async def _trial(self) -> str:
-        trial = self._record["trial"]
+        trial = self._record.trial
         log("trial of", trial["version"])
         self._guard()
         reason = "expired"
@@ -241,38 +237,32 @@ class Agent:
                 log(error)
             await asyncio.sleep(_jittered(min(_TRIAL_RETRY_S, self._config.trial_s / 4), 25))
         log("{} did not prove itself: {}".format(trial["version"], reason))
-        trial["ended"] = reason
-        # CUT: still pending, so the bootloader rolls back all the same; only the reason is less exact.
-        hw.save_record(self._record)
+        self._record.end(reason)
         return "expired"
 
     async def _confirming(self) -> str:
         hw.mark_valid()
-        record.confirm(self._record, _random_hex(8))
-        # CUT: valid in otadata, on trial in the record; the next boot finds that and comes here again.
-        hw.save_record(self._record)
-        log("confirmed", self._record["confirmed"]["version"])
+        self._record.confirm(_random_hex(8))
+        log("confirmed", self._record.confirmed["version"])
         self._pause_s = 0
         return "confirmed"
 
     async def _undoing(self) -> str:
         event, reason = self._failure
-        version = self._record["trial"]["version"]
+        version = self._record.running["version"]
         if event == "failed":
-            self._record["trial"] = None
+            self._record.drop()
         else:
-            record.fail(self._record, _random_hex(8), event, reason)
-        # CUT: the trial is still in the record, and the next boot comes to the same end.
-        hw.save_record(self._record)
+            self._record.fail(_random_hex(8), event, reason)
         log("{} {}: {}".format(event.replace("_", " "), version, reason))
         return "recorded"
 
     # What the states share.
 
     def _version(self) -> str:
-        """The version of the running image."""
-        trial = self._record["trial"]
-        return (trial if trial and trial["slot"] == self._running else self._record["confirmed"])["version"]
+        """The version of the running image, in any state."""
+        trial = self._record.trial
+        return (trial if trial and trial["slot"] == self._running else self._record.confirmed)["version"]
 
     async def _works(self) -> bool:
         """Whether the application says that it works."""
@@ -300,9 +290,7 @@ class Agent:
         offer kept, or "nothing"."""
         await self._online()
         await self._deliver_report()
-        trial = self._record["trial"]
-        confirmed = self._record["confirmed"]
-        running = trial or confirmed
+        confirmed, running = self._record.confirmed, self._record.running
         gc.collect()
         answer = await self._server.check(
             {
@@ -310,7 +298,7 @@ class Agent:
                 "version": running["version"],
                 "confirmed_version": confirmed["version"],
                 "sequence": confirmed["sequence"],
-                "state": "trial" if trial else "idle",
+                "state": "trial" if self._record.trial else "idle",
                 "image": running["sha256"],
                 "chip": self._chip,
                 "slot_size": hw.slot(1 - self._running).size,
@@ -324,15 +312,13 @@ class Agent:
 
     async def _deliver_report(self) -> None:
         """The server has the report that was kept for it, if there was one. Raises Unreachable."""
-        if not self._record["report"]:
+        if not self._record.report:
             return
         try:
-            await self._server.report(self._record["report"])
+            await self._server.report(self._record.report)
         except Rejected as error:
             log("report dropped:", error)
-        self._record["report"] = None
-        # CUT: the server gets the same report again, and knows it by its id.
-        hw.save_record(self._record)
+        self._record.acknowledge()
 
     async def _tell(self, event: str, version: str, sequence: int, reason: str = "") -> None:
         """The server has been told, if it could be reached."""
@@ -344,7 +330,7 @@ class Agent:
 
     def _rules(self) -> Rules:
         """What this board takes, as things stand."""
-        confirmed = self._record["confirmed"]
+        confirmed = self._record.confirmed
         return Rules(
             self._config.trusted,
             self._config.app,
@@ -352,7 +338,7 @@ class Agent:
             hw.slot(1 - self._running).size,
             confirmed["sequence"],
             confirmed["security"],
-            self._record["failed"],
+            self._record.failed,
         )
 
     def _refuse(self, data: bytes, refused: Refused) -> str:
@@ -360,11 +346,10 @@ class Agent:
         log("refused:", refused)
         try:
             manifest = Manifest(data)
-            named = {"version": manifest.version, "sequence": manifest.sequence}
+            version, sequence = manifest.version, manifest.sequence
         except Refused:
-            named = {"version": "0.0.0", "sequence": 0}
-        record.set_report(self._record, _random_hex(8), "refused", named, refused.reason)
-        hw.save_record(self._record)
+            version, sequence = "0.0.0", 0
+        self._record.keep_report(_random_hex(8), "refused", version, sequence, refused.reason)
         self._back_off()
         return "refused"
 

@@ -19,6 +19,8 @@ from binascii import hexlify
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .manifest import Manifest
 
 
@@ -42,56 +44,115 @@ def release(manifest: "Manifest", slot: int) -> dict:
     }
 
 
-def encode(record: dict) -> bytes:
+def encode(fields: dict) -> bytes:
     """The bytes to store."""
-    return json.dumps(record).encode()
+    return json.dumps(fields).encode()
 
 
 def decode(data: "bytes | memoryview") -> dict:
     """The record in `data`. Raises ValueError when there is none."""
-    record = json.loads(bytes(data))
-    if not isinstance(record, dict) or "confirmed" not in record:
+    fields = json.loads(bytes(data))
+    if not isinstance(fields, dict) or "confirmed" not in fields:
         raise ValueError("not an update record")
-    return record
+    return fields
 
 
-def confirm(record: dict, report_id: str) -> None:
-    """The trial's release is the confirmed one, and it is to be reported."""
-    trial = record["trial"]
-    record["confirmed"] = {key: trial[key] for key in ("version", "sequence", "security", "sha256", "slot")}
-    record["trial"] = None
-    set_report(record, report_id, "confirmed", trial, "")
+class Record:
+    """The record, and every change that it can undergo; each is in flash when its method returns.
 
+    `save` stores the fields, all or nothing. A `report_id` is random, so that sending a report twice counts once.
+    """
 
-def fail(record: dict, report_id: str, event: str, reason: str) -> None:
-    """The trial's release is given up until a newer one is offered, and it is to be reported."""
-    trial = record["trial"]
-    record["failed"] = max(record["failed"], trial["sequence"])
-    record["trial"] = None
-    set_report(record, report_id, event, trial, reason)
+    def __init__(self, fields: dict, save: "Callable[[dict], None]") -> None:
+        self._fields = fields
+        self._save = save
 
+    @property
+    def confirmed(self) -> dict:
+        return self._fields["confirmed"]
 
-def set_report(record: dict, report_id: str, event: str, about: dict, reason: str) -> None:
-    """The outcome is kept until the server has it. `report_id` is random, so that sending it twice counts once."""
-    record["report"] = {
-        "id": report_id,
-        "event": event,
-        "version": about["version"],
-        "sequence": about["sequence"],
-        "reason": reason,
-    }
+    @property
+    def trial(self) -> dict:
+        """Empty when there is none."""
+        return self._fields["trial"] or {}
 
+    @property
+    def failed(self) -> int:
+        return self._fields["failed"]
 
-def stray(confirmed: dict, version: str, slot: int) -> dict:
-    """The release of an image in its trial that did not come from an offer (somebody used `set_boot` by hand): it
-    counts as old as the confirmed one, and gets no second trial."""
-    return {
-        "version": version,
-        "sequence": confirmed["sequence"],
-        "security": confirmed["security"],
-        "size": 0,
-        "sha256": None,
-        "slot": slot,
-        "arms": 255,
-        "ended": "",
-    }
+    @property
+    def report(self) -> "dict | None":
+        return self._fields["report"]
+
+    @property
+    def running(self) -> dict:
+        """What runs while the agent is idle or in a trial."""
+        return self.trial or self.confirmed
+
+    def begin(self, release: dict) -> None:
+        """`release`, which lies in its slot and was read back, is on its way."""
+        self._fields["trial"] = release
+        # CUT: no trial yet, so the next boot is idle, and the next download finds every sector right.
+        self._save(self._fields)
+
+    def begin_stray(self, version: str, slot: int) -> None:
+        """An image that did not come from an offer (somebody used `set_boot` by hand) is in its trial: it counts as
+        old as the confirmed one, and gets no second trial."""
+        stray = {"version": version, "size": 0, "sha256": None, "slot": slot, "arms": 255, "ended": ""}
+        stray["sequence"], stray["security"] = self.confirmed["sequence"], self.confirmed["security"]
+        self._fields["trial"] = stray
+        # CUT: the bootloader rolls back, and there is nothing to remember.
+        self._save(self._fields)
+
+    def arm(self) -> None:
+        """One more of the switches that the release may have is spent."""
+        self._fields["trial"]["arms"] += 1
+        # CUT: spent, though none was made.
+        self._save(self._fields)
+
+    def end(self, reason: str) -> None:
+        """The device itself ends the trial."""
+        self._fields["trial"]["ended"] = reason
+        # CUT: still pending, so the bootloader rolls back all the same; only the reason is less exact.
+        self._save(self._fields)
+
+    def confirm(self, report_id: str) -> None:
+        """The trial's release is the confirmed one, and that is to be reported."""
+        trial = self._fields["trial"]
+        self._fields["confirmed"] = {key: trial[key] for key in ("version", "sequence", "security", "sha256", "slot")}
+        # CUT: valid in otadata, on trial here; the next boot finds that and confirms again.
+        self._settle(report_id, "confirmed", "")
+
+    def fail(self, report_id: str, event: str, reason: str) -> None:
+        """The trial's release is given up until a newer one is offered, and that is to be reported."""
+        self._fields["failed"] = max(self.failed, self._fields["trial"]["sequence"])
+        # CUT: still on trial here, and the next boot comes to the same end.
+        self._settle(report_id, event, reason)
+
+    def drop(self) -> None:
+        """The trial's release is as if it had never been downloaded."""
+        self._fields["trial"] = None
+        # CUT: still on trial here; the next boot reads its slot back again.
+        self._save(self._fields)
+
+    def keep_report(self, report_id: str, event: str, version: str, sequence: int, reason: str) -> None:
+        """The outcome is kept until the server has it."""
+        self._fields["report"] = {
+            "id": report_id,
+            "event": event,
+            "version": version,
+            "sequence": sequence,
+            "reason": reason,
+        }
+        # CUT: not kept; the same offer will have the same outcome.
+        self._save(self._fields)
+
+    def acknowledge(self) -> None:
+        """The server has the report."""
+        self._fields["report"] = None
+        # CUT: the server gets the same report again, and knows it by its id.
+        self._save(self._fields)
+
+    def _settle(self, report_id: str, event: str, reason: str) -> None:
+        trial, self._fields["trial"] = self._fields["trial"], None
+        self.keep_report(report_id, event, trial["version"], trial["sequence"], reason)

@@ -64,10 +64,13 @@ class Machine:
         return following
 
 
-def judge_boot(trial: "dict | None", running: int, slots: "list[int | None]", cause: int) -> str:
-    """The event that a boot is, from the record's trial, the running slot (0 or 1), both slots' otadata states, and
-    the reset cause. The first line that fits decides."""
-    if trial is None:
+def judge_boot(trial: dict, running: int, slots: "list[int | None]", cause: int) -> str:
+    """The event that a boot is. The first line that fits decides.
+
+    `trial` is the record's, empty for none; `running` the running slot, 0 or 1; `slots` the otadata states of both;
+    `cause` the reset cause.
+    """
+    if not trial:
         return "astray" if slots[running] == otadata.PENDING_VERIFY else "settled"
     if running == trial["slot"]:
         return "half_confirmed" if slots[running] == otadata.VALID else "on_trial"
