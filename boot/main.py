@@ -1,20 +1,28 @@
 # Starts the application: a module `app` with a function `main()`, frozen in the image or a file on the board.
-# When it fails, a new image's trial is over at once; a confirmed one leaves the board to the update agent alone.
+#
+# When it fails, the board restarts: in a trial that is the way back to the old image, else another chance in a clean
+# heap. After five such boots in a row the agent runs alone, so that the board can be reached and updated.
 import sys
+import time
 
 import machine
+from twinslot import hw
+from twinslot.agent import SAFE_AFTER_CRASHES, Agent
 
+crashes = hw.crashes()
 try:
-    import app  # pyright: ignore[reportMissingImports] - the user's
+    if crashes < SAFE_AFTER_CRASHES or hw.on_trial():
+        import app  # pyright: ignore[reportMissingImports] - the user's
 
-    app.main()
+        app.main()
+    else:
+        import asyncio
+
+        print("safe mode: the application failed", crashes, "times in a row")
+        asyncio.run(Agent().run())
 except Exception as error:  # noqa: BLE001 - the application's own
     sys.print_exception(error)
-    import asyncio
-
-    import twinslot
-    from twinslot import hw, otadata
-
-    if hw.slot_states()[hw.running_slot()] == otadata.PENDING_VERIFY:
-        machine.reset()
-    asyncio.run(twinslot.Agent().run())
+    if not hw.on_trial():
+        hw.set_crashes(crashes + 1)
+        time.sleep(2)
+    machine.reset()

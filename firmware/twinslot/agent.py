@@ -9,7 +9,7 @@ from binascii import a2b_base64, hexlify, unhexlify
 from . import config, hw, record, states
 from .errors import Refused, Rejected, TransferError, TwinslotError, Unreachable
 from .manifest import Manifest, Rules
-from .otadata import PENDING_VERIFY
+from .otadata import NEW, PENDING_VERIFY
 from .server import Server
 from .transfer import Transfer
 
@@ -24,8 +24,12 @@ _RETRY_FIRST_S = 5
 _RETRY_LAST_S = 900
 _TRIAL_RETRY_S = 5
 _FEED_S = 5
-_WATCHDOG_MARGIN_S = 10
+_WATCHDOG_MS = 1 << 28  # three days; four times as many ticks are counted in 32 bits (esp_task_wdt_impl_timergroup.c)
+_FAILURES_BEFORE_RESET = 5
 _WIFI_WAIT_S = 20
+
+SAFE_AFTER_CRASHES = 5
+"""So many boots in a row that ended in an exception leave the board to the agent alone (boot/main.py)."""
 
 
 def log(*words: object) -> None:
@@ -70,11 +74,23 @@ class Agent:
         self._release: dict = {}  # checked and accepted, as the record has it
         self._link = ""
         self._failure = ("", "")
-        fields = hw.load_record()
-        if fields is None:
-            fields = record.factory(self._config.version, self._running)
-            hw.save_record(fields)
-        self._record = record.Record(fields, hw.save_record)
+        self._safe = hw.crashes() >= SAFE_AFTER_CRASHES and not hw.on_trial()
+        self._record = self._load_record()
+
+    def _load_record(self) -> record.Record:
+        try:
+            fields = hw.load_record()
+            if fields is None:
+                # An image in its trial on a board without a record is not what the board was shipped with.
+                shipped = 1 - self._running if hw.on_trial() else self._running
+                fields = record.factory(self._config.version, shipped)
+                hw.save_record(fields)
+        except hw.RecordUnreadable as error:
+            if hw.on_trial():
+                raise
+            log("the update record can't be read, and stays as it is:", error)
+            fields = record.factory(hw.image_version(), -1)
+        return record.Record(fields, hw.save_record)
 
     def set_hooks(self, on_progress: "Hook", consent: "Hook", self_test: "Hook") -> None:
         """These hooks are used from now on."""
@@ -88,14 +104,22 @@ class Agent:
         return self._machine.state
 
     async def run(self) -> None:
-        """Never returns. An error that nothing foresaw is printed, and waited out."""
+        """Never returns. An error that nothing foresaw is printed and waited out; where the same state fails over and
+        over, the board restarts."""
+        failures = 0
         while True:
             try:
                 await self._step()
+                failures = 0
             except Exception as error:  # noqa: BLE001 - the agent goes on, whatever it was
                 log("error:", type(error).__name__, error)
+                failures += 1
                 self._back_off()
-                if self.state != "idle":
+                if (self.state, "broken") in states.TABLE:
+                    self._machine.advance("broken")
+                elif self.state != "idle":
+                    if failures >= _FAILURES_BEFORE_RESET:
+                        hw.reset()
                     await self._wait(self._pause_s)
 
     async def update_once(self) -> bool:
@@ -118,21 +142,23 @@ class Agent:
     # The states, in the order of the table.
 
     async def _booting(self) -> str:
-        cause, slots = hw.reset_cause(), hw.slot_states()
-        strange = not self._record.trial and self._record.confirmed["slot"] != self._running
-        if strange and slots[self._running] == PENDING_VERIFY:
-            self._record.begin_stray(hw.image_version(), self._running)
+        cause, boot = hw.reset_cause(), hw.boot_slot()
+        slots, newest = hw.read_otadata()
+        if not self._record.trial and slots[self._running] == PENDING_VERIFY:
+            if self._record.confirmed["slot"] != self._running:
+                self._record.begin_stray(hw.image_version(), self._running)
         trial = self._record.trial
-        event = states.judge_boot(trial, self._running, slots, cause)
+        event = states.judge_boot(trial, self._running, boot, slots, newest, cause)
         if event == "undone":
             self._failure = ("rolled_back", states.why_undone(trial, cause))
         log("slot {}, {}, {}".format(self._running, self._version(), event))
         return event
 
     async def _settling(self) -> str:
-        # CUT: still pending; the next boot rolls back to the other slot, which was valid before.
-        hw.mark_valid()
-        self._guard()
+        hw.keep_running()
+        if self._record.confirmed["slot"] != self._running:
+            self._record.fall_back(_random_hex(8), hw.image_version(), self._running)
+        self._outlive_trial()
         return "settled"
 
     async def _idle(self) -> str:
@@ -143,6 +169,8 @@ class Agent:
             log(error)
             self._back_off()
             return "nothing"
+        if not self._safe and hw.crashes():
+            hw.set_crashes(0)
         if event == "nothing":
             self._retry_s = 0
             self._poll_later()
@@ -204,10 +232,15 @@ class Agent:
         if not await self._transfer.matches(slot, trial["size"], _digest(trial)):
             self._failure = ("failed", "hash")
             return "unfit"
-        self._record.arm()
+        slots, newest = hw.read_otadata()
+        if hw.boot_slot() == slot.index and slots[slot.index] == NEW:
+            return "switched"  # before a soft reset; a second `set_boot` would spoil the way back
+        if hw.boot_slot() != self._running:
+            hw.keep_running()
+            _, newest = hw.read_otadata()
+        self._record.arm(newest)
         try:
-            if hw.boot_slot() != slot.index:
-                slot.set_boot()
+            slot.set_boot()
         except hw.NotBootable as error:
             log("the chip does not boot it:", error)
             self._failure = ("refused", "image")
@@ -221,40 +254,55 @@ class Agent:
         raise TwinslotError("the chip did not reset")
 
     async def _trial(self) -> str:
-        trial = self._record.trial
-        log("trial of", trial["version"])
-        self._guard()
+        version = self._record.trial["version"]
+        log("trial of", version)
         reason = "expired"
-        while time.ticks_diff(time.ticks_ms(), self._started_ms) < self._config.trial_s * 1000:
+        while True:
+            left_ms = self._config.trial_s * 1000 - time.ticks_diff(time.ticks_ms(), self._started_ms)
+            if left_ms <= 0:
+                break
             try:
-                if await self._works():
-                    await self._check_in()
-                    await self._tell("trial", trial["version"], trial["sequence"])
+                reason = await asyncio.wait_for_ms(self._prove(), left_ms)
+                if not reason:
                     return "proved"
-                reason = "self_test"
+            except asyncio.TimeoutError:
+                break
             except (Unreachable, Rejected) as error:
                 reason = "expired"
                 log(error)
             await asyncio.sleep(_jittered(min(_TRIAL_RETRY_S, self._config.trial_s / 4), 25))
-        log("{} did not prove itself: {}".format(trial["version"], reason))
+        log("{} did not prove itself: {}".format(version, reason))
         self._record.end(reason)
         return "expired"
 
+    async def _prove(self) -> str:
+        """Empty when the application works and the server knows; else why not. Raises Unreachable or Rejected."""
+        if not await self._works():
+            return "self_test"
+        await self._check_in()
+        await self._tell("trial", self._record.trial["version"], self._record.trial["sequence"])
+        return ""
+
     async def _confirming(self) -> str:
-        hw.mark_valid()
+        hw.keep_running()
+        self._outlive_trial()
         self._record.confirm(_random_hex(8))
+        hw.set_crashes(0)
         log("confirmed", self._record.confirmed["version"])
         self._pause_s = 0
         return "confirmed"
 
     async def _undoing(self) -> str:
         event, reason = self._failure
-        version = self._record.running["version"]
+        version = self._record.trial["version"]
+        if hw.boot_slot() != self._running:
+            hw.keep_running()
         if event == "failed":
-            self._record.drop()
+            self._record.drop(_random_hex(8), reason)
         else:
             self._record.fail(_random_hex(8), event, reason)
         log("{} {}: {}".format(event.replace("_", " "), version, reason))
+        self._back_off()
         return "recorded"
 
     # What the states share.
@@ -277,13 +325,19 @@ class Agent:
     async def _online(self) -> None:
         """Wi-Fi is up, as far as the agent is to care for it. Raises Unreachable when it is not within 20 s."""
         wifi = self._config.wifi
-        waited_s = 0
-        while wifi and not hw.wifi_connected(wifi["ssid"], wifi["password"]):
-            if waited_s >= _WIFI_WAIT_S:
-                raise Unreachable("no Wi-Fi")
-            await asyncio.sleep(1)
-            waited_s += 1
-            self._feed()
+        if not wifi:
+            return
+        try:
+            for _ in range(_WIFI_WAIT_S):
+                if hw.wifi_connected(wifi["ssid"], wifi["password"]):
+                    return
+                await asyncio.sleep(1)
+                self._feed()
+            hw.wifi_off()
+        except (OSError, RuntimeError) as error:  # "Wifi Internal Error" and its like (ports/esp32/modnetwork.c)
+            hw.wifi_off()
+            raise Unreachable("Wi-Fi: {}".format(error))
+        raise Unreachable("no Wi-Fi")
 
     async def _check_in(self) -> str:
         """The server has heard from this board and has been given what it has not acknowledged: "offered", with the
@@ -298,7 +352,7 @@ class Agent:
                 "version": running["version"],
                 "confirmed_version": confirmed["version"],
                 "sequence": confirmed["sequence"],
-                "state": "trial" if self._record.trial else "idle",
+                "state": "trial" if self._record.trial else "safe" if self._safe else "idle",
                 "image": running["sha256"],
                 "chip": self._chip,
                 "slot_size": hw.slot(1 - self._running).size,
@@ -353,12 +407,12 @@ class Agent:
         self._back_off()
         return "refused"
 
-    def _guard(self) -> None:
-        """The watchdog that boot.py started is the agent's to feed, once the trial is over."""
-        self._watchdog = hw.Watchdog(timeout=(self._config.trial_s + _WATCHDOG_MARGIN_S) * 1000)
+    def _outlive_trial(self) -> None:
+        """The watchdog of the trial, which can't be stopped, is content with a sign of life every few days."""
+        self._watchdog = hw.Watchdog(timeout=_WATCHDOG_MS)
 
     def _feed(self) -> None:
-        if self._watchdog and self.state != "trial":
+        if self._watchdog:
             self._watchdog.feed()
 
     async def _wait(self, seconds: float) -> None:

@@ -51,7 +51,7 @@ class Answer:
             buffer[:n] = self._early[:n]
             self._early = self._early[n:]
         else:
-            n = await _soon(self._stream.readinto(buffer[:wanted]))
+            n = await _soon(_some(self._stream, buffer[:wanted]))
             if not n:
                 raise Unreachable("the connection ended in the middle of an answer")
         self._left -= n
@@ -65,6 +65,14 @@ async def _soon(awaitable: "Awaitable[T]") -> "T":
         raise Unreachable("no answer for {} s".format(_SILENCE_S))
     except (OSError, ValueError) as error:  # ValueError: the certificate's name is another
         raise Unreachable("connection: {}".format(error))
+
+
+async def _some(stream: "Stream", buffer: memoryview) -> int:
+    """How many bytes have come into `buffer`; 0 at the end. A TLS record that has come in part gives none at first."""
+    while True:
+        n = await stream.readinto(buffer)
+        if n is not None:
+            return n
 
 
 async def _send(stream: "Stream", data: bytes) -> None:
@@ -103,7 +111,7 @@ class Client:
                 got += await answer.readinto(memoryview(content)[got:])
             return answer, bytes(content)
         finally:
-            stream.close()
+            await stream.wait_closed()  # `close` does nothing (extmod/asyncio/stream.py)
 
     async def open(
         self, method: str, path: str, headers: "dict[str, str]", body: bytes = b""
@@ -117,7 +125,7 @@ class Client:
             await _soon(_send(stream, "\r\n".join(lines).encode() + body))
             return stream, await self._read_head(stream)
         except BaseException:
-            stream.close()
+            await stream.wait_closed()
             raise
 
     def _connect(self) -> "Awaitable[tuple[Stream, Stream]]":
@@ -130,7 +138,7 @@ class Client:
         view = memoryview(self._head)
         got = 0
         while got < _HEAD_MAX_BYTES:
-            n = await _soon(stream.readinto(view[got:]))
+            n = await _soon(_some(stream, view[got:]))
             if not n:
                 raise Unreachable("the connection ended before an answer")
             end = self._head.find(b"\r\n\r\n", max(0, got - 3), got + n)

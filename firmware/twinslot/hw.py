@@ -10,13 +10,19 @@ from . import otadata, record
 from .errors import ConfigError, TwinslotError
 
 SECTOR_BYTES = 4096
-_NVS_KEY = "state"
+_RECORD = "state"
+_CRASHES = "crashes"
+_NVS_NOT_FOUND = -0x1102
 _RECORD_MAX_BYTES = 1536
 _APP_SLOTS = ("ota_0", "ota_1")
 
 
 class NotBootable(TwinslotError):
     """The chip will not boot from the slot; nothing has changed."""
+
+
+class RecordUnreadable(TwinslotError):
+    """There is a record and it can't be read: it must not be taken for a new board's."""
 
 
 def _partition(which: "int | str") -> Partition:
@@ -48,7 +54,7 @@ class Slot:
 
     def write_sector(self, sector: int, buffer: memoryview) -> None:
         """The sector has been erased and holds `buffer`, 4096 bytes."""
-        # CUT: the sector is torn, in a slot that nothing boots from; the next download writes it again.
+        # CUT: the sector is torn, in a slot that otadata does not select; the next download writes it again.
         self._partition.writeblocks(sector, buffer)  # pyright: ignore[reportArgumentType] - any buffer will do
 
     def set_boot(self) -> None:
@@ -74,17 +80,17 @@ def boot_slot() -> int:
     return _slot_index(_partition(Partition.BOOT))
 
 
-def slot_states() -> "list[int | None]":
-    """The otadata states of both slots, None where no entry names a slot."""
+def read_otadata() -> "tuple[list[int | None], int]":
+    """The otadata states of both slots, None where no entry names a slot; and the highest sequence."""
     partition = Partition.find(Partition.TYPE_DATA, 0, "otadata")[0]
     first, second = bytearray(otadata.ENTRY_BYTES), bytearray(otadata.ENTRY_BYTES)
     partition.readblocks(0, first)
     partition.readblocks(1, second)
-    return otadata.slot_states(first, second)
+    return otadata.slot_states(first, second), otadata.newest(first, second)
 
 
 def slot(index: int) -> Slot:
-    """The slot `index`, to be written. Raises TwinslotError when it is the running one."""
+    """The slot `index`. Raises TwinslotError when it is the running one."""
     return Slot(_partition(_APP_SLOTS[index]))
 
 
@@ -102,33 +108,59 @@ def image_version() -> str:
     return bytes(text).split(b"\0")[0].decode() or "0.0.0"
 
 
-def mark_valid() -> None:
-    """The running slot is confirmed: no rollback any more. Raises TwinslotError unless RUNNING is BOOT.
+def keep_running() -> None:
+    """The running slot is confirmed, and the one that boots.
 
-    With another BOOT slot it would be that one, perhaps broken, that becomes valid (esp32-facts.md, trap 2).
+    Where otadata names the other slot (the bootloader fell back from it), confirming alone would make that one valid,
+    perhaps broken (esp32-facts.md, trap 2); so the running slot is selected first.
     """
     if boot_slot() != running_slot():
-        raise TwinslotError("otadata names the other slot: not confirmed")
-    # CUT: otadata's entry for this slot is lost; the old slot boots, finds its record, and switches again.
+        # CUT: the other slot is selected still, which does not boot; the next boot comes here again.
+        _partition(Partition.RUNNING).set_boot()
+    # CUT: otadata's entry for this slot is lost; the other slot boots, finds its record, and switches again.
     Partition.mark_app_valid_cancel_rollback()
 
 
 def load_record() -> "dict | None":
-    """The device's update record; None when there is none that can be read."""
+    """The device's update record, None when there never was one. Raises RecordUnreadable when there is no telling."""
     buffer = bytearray(_RECORD_MAX_BYTES)
     try:
-        length = NVS("twinslot").get_blob(_NVS_KEY, buffer)
+        length = NVS("twinslot").get_blob(_RECORD, buffer)
         return record.decode(memoryview(buffer)[:length])
-    except (OSError, ValueError):
-        return None
+    except OSError as error:
+        if error.args[0] == _NVS_NOT_FOUND:
+            return None
+        raise RecordUnreadable(str(error))
+    except ValueError as error:
+        raise RecordUnreadable(str(error))
 
 
 def save_record(value: dict) -> None:
     """The record is in flash."""
     nvs = NVS("twinslot")
     # CUT: NVS holds the old record or the new one.
-    nvs.set_blob(_NVS_KEY, record.encode(value))
+    nvs.set_blob(_RECORD, record.encode(value))
     nvs.commit()
+
+
+def crashes() -> int:
+    """How many boots in a row the application of a confirmed image has ended in an exception."""
+    try:
+        return NVS("twinslot").get_i32(_CRASHES)
+    except OSError:
+        return 0  # never counted
+
+
+def set_crashes(count: int) -> None:
+    """`crashes()` is `count` from now on."""
+    nvs = NVS("twinslot")
+    nvs.set_i32(_CRASHES, count)
+    nvs.commit()
+
+
+def on_trial() -> bool:
+    """Whether the running image has yet to be confirmed."""
+    return read_otadata()[0][running_slot()] in (otadata.PENDING_VERIFY, otadata.ABORTED)
 
 
 reset_cause = machine.reset_cause
@@ -145,11 +177,24 @@ def set_clock(unix_s: int) -> None:
 
 
 def wifi_connected(ssid: str, password: str) -> bool:
-    """Whether the station is connected; when it was down, it is up and has been told to connect."""
+    """Whether the station is connected; when it is not, and is not about to be, it has been told to connect.
+
+    Raises OSError or RuntimeError when the radio does not do as it is told; `wifi_off` is the way out.
+    """
     import network
 
     station = network.WLAN(network.STA_IF)
     if not station.active():
         station.active(True)
-        station.connect(ssid, password)  # the chip reconnects by itself from here on
-    return station.isconnected()
+    if station.isconnected():
+        return True
+    if station.status() != network.STAT_CONNECTING:
+        station.connect(ssid, password)
+    return False
+
+
+def wifi_off() -> None:
+    """The station is off, so that the next attempt begins anew."""
+    import network
+
+    network.WLAN(network.STA_IF).active(False)

@@ -8,7 +8,8 @@
 | `report` | the body of a report that the server has not acknowledged, or null |
 
 A release is `version`, `sequence`, `security`, `sha256` (hex or null), `slot` (0 or 1). One on its way has also `size`
-(bytes), `arms` (how often it was switched to), and `ended` (why its trial ended, when the device itself ended it).
+(bytes), `arms` (how often it was switched to), `selected` (the least otadata sequence that shows the last switch to
+have been made), and `ended` (why its trial ended, when the device itself ended it).
 
 Power loss: the record lies in NVS, where a write leaves the old value or the new one (ESP-IDF, "NVS: Structure of a
 Page"). Nothing in it is about flash that has not been written and read back before.
@@ -40,6 +41,7 @@ def release(manifest: "Manifest", slot: int) -> dict:
         "sha256": hexlify(manifest.sha256).decode(),
         "slot": slot,
         "arms": 0,
+        "selected": 0,
         "ended": "",
     }
 
@@ -64,7 +66,7 @@ class Record:
     """
 
     def __init__(self, fields: dict, save: "Callable[[dict], None]") -> None:
-        self._fields = fields
+        self._fields: dict = fields
         self._save = save
 
     @property
@@ -91,68 +93,69 @@ class Record:
 
     def begin(self, release: dict) -> None:
         """`release`, which lies in its slot and was read back, is on its way."""
-        self._fields["trial"] = release
         # CUT: no trial yet, so the next boot is idle, and the next download finds every sector right.
-        self._save(self._fields)
+        self._store(trial=release)
 
     def begin_stray(self, version: str, slot: int) -> None:
         """An image that did not come from an offer (somebody used `set_boot` by hand) is in its trial: it counts as
         old as the confirmed one, and gets no second trial."""
-        stray = {"version": version, "size": 0, "sha256": None, "slot": slot, "arms": 255, "ended": ""}
-        stray["sequence"], stray["security"] = self.confirmed["sequence"], self.confirmed["security"]
-        self._fields["trial"] = stray
+        stray = dict(self.confirmed, version=version, size=0, sha256=None, slot=slot, arms=255, selected=0, ended="")
         # CUT: the bootloader rolls back, and there is nothing to remember.
-        self._save(self._fields)
+        self._store(trial=stray)
 
-    def arm(self) -> None:
-        """One more of the switches that the release may have is spent."""
-        self._fields["trial"]["arms"] += 1
+    def arm(self, newest: int) -> None:
+        """One more of the switches that the release may have is spent. `newest` is otadata's highest sequence."""
         # CUT: spent, though none was made.
-        self._save(self._fields)
+        self._store(trial=dict(self.trial, arms=self.trial["arms"] + 1, selected=newest + 1))
 
     def end(self, reason: str) -> None:
         """The device itself ends the trial."""
-        self._fields["trial"]["ended"] = reason
         # CUT: still pending, so the bootloader rolls back all the same; only the reason is less exact.
-        self._save(self._fields)
+        self._store(trial=dict(self.trial, ended=reason))
 
     def confirm(self, report_id: str) -> None:
         """The trial's release is the confirmed one, and that is to be reported."""
-        trial = self._fields["trial"]
-        self._fields["confirmed"] = {key: trial[key] for key in ("version", "sequence", "security", "sha256", "slot")}
+        trial = self.trial
+        confirmed = {key: trial[key] for key in ("version", "sequence", "security", "sha256", "slot")}
         # CUT: valid in otadata, on trial here; the next boot finds that and confirms again.
-        self._settle(report_id, "confirmed", "")
+        self._store(confirmed=confirmed, trial=None, report=_report(report_id, "confirmed", trial, ""))
 
     def fail(self, report_id: str, event: str, reason: str) -> None:
         """The trial's release is given up until a newer one is offered, and that is to be reported."""
-        self._fields["failed"] = max(self.failed, self._fields["trial"]["sequence"])
+        trial = self.trial
+        failed = max(self.failed, trial["sequence"])
         # CUT: still on trial here, and the next boot comes to the same end.
-        self._settle(report_id, event, reason)
+        self._store(failed=failed, trial=None, report=_report(report_id, event, trial, reason))
 
-    def drop(self) -> None:
-        """The trial's release is as if it had never been downloaded."""
-        self._fields["trial"] = None
+    def drop(self, report_id: str, reason: str) -> None:
+        """The trial's release is as if it had never been downloaded, which is to be reported."""
         # CUT: still on trial here; the next boot reads its slot back again.
-        self._save(self._fields)
+        self._store(trial=None, report=_report(report_id, "failed", self.trial, reason))
+
+    def fall_back(self, report_id: str, version: str, slot: int) -> None:
+        """The confirmed image is damaged and the other one, `version`, runs; the floor of sequences stays."""
+        lost = self.confirmed
+        kept = dict(lost, version=version, sha256=None, slot=slot)
+        # CUT: the next boot finds the same.
+        self._store(confirmed=kept, report=_report(report_id, "failed", lost, "damaged in flash; the other slot runs"))
 
     def keep_report(self, report_id: str, event: str, version: str, sequence: int, reason: str) -> None:
         """The outcome is kept until the server has it."""
-        self._fields["report"] = {
-            "id": report_id,
-            "event": event,
-            "version": version,
-            "sequence": sequence,
-            "reason": reason,
-        }
         # CUT: not kept; the same offer will have the same outcome.
-        self._save(self._fields)
+        self._store(report=_report(report_id, event, {"version": version, "sequence": sequence}, reason))
 
     def acknowledge(self) -> None:
         """The server has the report."""
-        self._fields["report"] = None
         # CUT: the server gets the same report again, and knows it by its id.
-        self._save(self._fields)
+        self._store(report=None)
 
-    def _settle(self, report_id: str, event: str, reason: str) -> None:
-        trial, self._fields["trial"] = self._fields["trial"], None
-        self.keep_report(report_id, event, trial["version"], trial["sequence"], reason)
+    def _store(self, **changes: object) -> None:
+        """The changes are in flash; when that fails, nothing has changed here either."""
+        fields: dict = dict(self._fields, **changes)
+        self._save(fields)
+        self._fields = fields
+
+
+def _report(report_id: str, event: str, about: dict, reason: str) -> dict:
+    sequence, version = about["sequence"], about["version"]
+    return {"id": report_id, "event": event, "version": version, "sequence": sequence, "reason": reason}

@@ -15,7 +15,7 @@ TABLE = {
     ("booting",     "half_switched"):  "switching",    # recorded, or armed, but not booted yet
     ("booting",     "cut_short"):      "switching",    # power failed in the trial: it gets another
     ("booting",     "undone"):         "undoing",      # the bootloader rolled back
-    ("booting",     "astray"):         "settling",     # pending without a trial of ours
+    ("booting",     "astray"):         "settling",     # what runs is kept, but otadata says otherwise
 
     ("settling",    "settled"):        "idle",
 
@@ -25,6 +25,7 @@ TABLE = {
     ("judging",     "refused"):        "idle",
     ("judging",     "deferred"):       "idle",         # "not now": asked again at the next check-in
     ("judging",     "accepted"):       "downloading",
+    ("judging",     "broken"):         "idle",         # a hook of the application's failed
 
     ("downloading", "broken"):         "idle",         # tried again after a wait
     ("downloading", "downloaded"):     "switching",
@@ -64,21 +65,26 @@ class Machine:
         return following
 
 
-def judge_boot(trial: dict, running: int, slots: "list[int | None]", cause: int) -> str:
+def judge_boot(trial: dict, running: int, boot: int, slots: "list[int | None]", newest: int, cause: int) -> str:
     """The event that a boot is. The first line that fits decides.
 
-    `trial` is the record's, empty for none; `running` the running slot, 0 or 1; `slots` the otadata states of both;
-    `cause` the reset cause.
+    `trial` is the record's, empty for none; `running` and `boot` the running slot and the one that otadata selects,
+    0 or 1; `slots` the otadata states of both; `newest` otadata's highest sequence; `cause` the reset cause.
     """
     if not trial:
-        return "astray" if slots[running] == otadata.PENDING_VERIFY else "settled"
+        return "settled" if running == boot and slots[running] != otadata.PENDING_VERIFY else "astray"
+    state = slots[trial["slot"]]
     if running == trial["slot"]:
-        return "half_confirmed" if slots[running] == otadata.VALID else "on_trial"
+        return "half_confirmed" if state == otadata.VALID and boot == running else "on_trial"
+    if newest < trial["selected"] or not trial["arms"]:
+        return "half_switched" if trial["arms"] < MAX_ARMS else "undone"
+    if state == otadata.NEW:
+        return "half_switched"
     if trial["arms"] >= MAX_ARMS or trial["ended"]:
         return "undone"
-    if slots[trial["slot"]] not in (otadata.ABORTED, otadata.INVALID):
-        return "half_switched"
-    return "cut_short" if cause == POWER_ON else "undone"
+    if state in (otadata.ABORTED, otadata.INVALID):
+        return "cut_short" if cause == POWER_ON else "undone"
+    return "half_switched"
 
 
 def why_undone(trial: dict, cause: int) -> str:

@@ -22,12 +22,14 @@ _GRACE_S = 15
 _SLOWEST_BYTES_PER_S = 2048
 
 
+_sector_buffer = bytearray(_SECTOR)  # made when the application imports this, while the heap still has such a piece
+
+
 class Transfer:
-    """Puts images into slots. Its buffers, 4.5 KiB, are made once: a heap that has been in use for months may have no
-    such piece left."""
+    """Puts images into slots. There is one, since there is one sector buffer."""
 
     def __init__(self) -> None:
-        self._sector = memoryview(bytearray(_SECTOR))
+        self._sector = memoryview(_sector_buffer)
         self._piece = memoryview(bytearray(_PIECE))
 
     async def fetch(
@@ -60,7 +62,7 @@ class Transfer:
                 self._write(slot, sector, length)
                 await progress(sector * _SECTOR + length)
         finally:
-            stream.close()
+            await stream.wait_closed()
 
     def _write(self, slot: "Slot", sector: int, length: int) -> None:
         """The sector holds the bytes that came; it is left alone when it did already."""

@@ -25,7 +25,7 @@ class CheckBody(Body):
     version: Text
     confirmed_version: Text
     sequence: U32
-    state: Literal["idle", "trial"]
+    state: Literal["idle", "trial", "safe"]
     image: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
     chip: Annotated[int, Field(ge=0, le=0xFFFF)]
     slot_size: U32

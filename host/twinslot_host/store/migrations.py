@@ -54,7 +54,7 @@ _FIRST = (
         version TEXT,
         confirmed_version TEXT,
         sequence INTEGER NOT NULL DEFAULT 0,
-        state TEXT CHECK (state IN ('idle', 'trial')),
+        state TEXT CHECK (state IN ('idle', 'trial', 'safe')),
         image TEXT,
         chip INTEGER,
         slot_size INTEGER,

@@ -35,15 +35,21 @@ def _said(error):
 
 
 def _run_file(name, scope):
-    """Whether the file `name` has run without an error, or does not exist."""
+    """Whether `name` has run without an error, or does not exist. Frozen code comes first (shared/runtime/pyexec.c)."""
     import os
 
-    try:
-        os.stat(name)
-    except OSError:
+    frozen = name[:-3] + ".mpy" in os.listdir("/.frozen")
+    if not frozen and name not in os.listdir("/"):
         return True
     try:
-        execfile(name, scope)
+        if frozen:
+            path, sys.path[:] = list(sys.path), ["/.frozen"]
+            try:
+                __import__(name[:-3])
+            finally:
+                sys.path[:] = path
+        else:
+            execfile(name, scope)
     except SystemExit:
         raise
     except BaseException as error:
@@ -74,13 +80,12 @@ def run(scope):
     for name in list(scope):
         if name != "__name__":
             del scope[name]
-    frozen = _rom.frozen()
+    frozen = _rom.frozen() or _rom.NOTHING_FROZEN
     sys.argv[:] = []
     vfs.umount("/.port")
     vfs.umount("/")
     _mount_root()
-    if frozen:
-        vfs.mount(vfs.VfsRom(frozen), "/.frozen")
+    vfs.mount(vfs.VfsRom(frozen), "/.frozen")
     sys.path[:] = ["", "/.frozen", ".frozen", "/lib"]
     gc.collect()
     kind, error = 1, ""
