@@ -6,6 +6,7 @@ import sys
 import time
 
 import machine
+
 from twinslot import hw
 from twinslot.agent import SAFE_AFTER_CRASHES, Agent
 

@@ -11,6 +11,8 @@ from .errors import ConfigError, TwinslotError
 
 SECTOR_BYTES = 4096
 _RECORD = "state"
+_FLOOR = "floor"
+_FLOOR_FORMAT = "<III"
 _CRASHES = "crashes"
 _NVS_NOT_FOUND = -0x1102
 _RECORD_MAX_BYTES = 1536
@@ -136,11 +138,28 @@ def load_record() -> "dict | None":
 
 
 def save_record(value: dict) -> None:
-    """The record is in flash."""
+    """The record is in flash. Raises ValueError, and changes nothing, for one that could not be read back."""
+    data = record.encode(value)
+    if len(data) > _RECORD_MAX_BYTES:
+        raise ValueError("an update record of {} bytes".format(len(data)))
+    confirmed = value["confirmed"]
     nvs = NVS("twinslot")
+    # CUT: the floor may be ahead of the record; it is only read when the record can't be.
+    nvs.set_blob(_FLOOR, struct.pack(_FLOOR_FORMAT, confirmed["sequence"], confirmed["security"], value["failed"]))
     # CUT: NVS holds the old record or the new one.
-    nvs.set_blob(_RECORD, record.encode(value))
+    nvs.set_blob(_RECORD, data)
     nvs.commit()
+
+
+def load_floor() -> "tuple[int, int, int] | None":
+    """Sequence and security version of the confirmed release, and the failed sequence, kept apart from the record; None
+    when they can't be read either."""
+    buffer = bytearray(struct.calcsize(_FLOOR_FORMAT))
+    try:
+        NVS("twinslot").get_blob(_FLOOR, buffer)
+    except OSError:
+        return None
+    return struct.unpack(_FLOOR_FORMAT, buffer)
 
 
 def crashes() -> int:

@@ -31,6 +31,14 @@ def factory(version: str, slot: int) -> dict:
     return {"confirmed": confirmed, "trial": None, "failed": 0, "report": None}
 
 
+def salvaged(version: str, floor: "tuple[int, int, int] | None") -> dict:
+    """The record of a board whose own can't be read, running `version`: what is left is its floor, if anything. Without
+    one, every offer is older than the board knows."""
+    sequence, security, failed = floor or (0xFFFFFFFF, 0, 0)
+    confirmed = {"version": version, "sequence": sequence, "security": security, "sha256": None, "slot": -1}
+    return {"confirmed": confirmed, "trial": None, "failed": failed, "report": None}
+
+
 def release(manifest: "Manifest", slot: int) -> dict:
     """A release on its way to `slot`, not switched to yet."""
     return {

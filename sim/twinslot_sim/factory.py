@@ -4,8 +4,10 @@ Power loss: the flash is written under another name and then renamed, so a flash
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from littlefs import LittleFS, LittleFSError
 
@@ -21,7 +23,7 @@ _BLOCK_CYCLES = 100
 
 
 class FactoryError(TwinslotError):
-    """What should go into the flash does not fit; the message says what."""
+    """What should go into the flash does not fit, or its file can't be written; the message says what."""
 
 
 def make_flash(path: Path, app_image: bytes, files: Mapping[str, bytes]) -> None:
@@ -30,7 +32,8 @@ def make_flash(path: Path, app_image: bytes, files: Mapping[str, bytes]) -> None
     It holds the partition table of MicroPython's 4 MiB OTA build, `app_image` in ota_0, and a LittleFS of `files`
     (path to content; folders are made). otadata and NVS are erased, as is the second slot.
 
-    Raises ImageError when the chip would not boot the image, FactoryError when the image or the files are too large.
+    Raises ImageError when the chip would not boot the image, FactoryError when the image or the files are too large,
+    or the flash file can't be written.
     """
     image.parse(app_image, chip=CHIP_ESP32)
     flash = bytearray(b"\xff" * FLASH_SIZE)
@@ -43,22 +46,41 @@ def make_flash(path: Path, app_image: bytes, files: Mapping[str, bytes]) -> None
     flash[slot.offset : slot.offset + len(app_image)] = app_image
     vfs = by_label["vfs"]
     flash[vfs.offset : vfs.offset + vfs.size] = _littlefs(vfs, files)
-    wear_path(path).unlink(missing_ok=True)
-    _replace(path, flash)
+    try:
+        wear_path(path).unlink(missing_ok=True)
+        _replace(path, flash)
+    except OSError as error:
+        raise FactoryError(f"the flash file {path} can't be written: {error.strerror}") from error
+
+
+def check_writable(path: Path) -> None:
+    """A flash could be made at `path`. Raises FactoryError when it could not; nothing is left there."""
+    try:
+        with _temporary(path):
+            wear_path(path).stat()
+    except FileNotFoundError as error:
+        if not path.parent.is_dir():
+            raise FactoryError(f"the flash file {path} can't be written: {path.parent} is no folder") from error
+    except OSError as error:
+        raise FactoryError(f"the flash file {path} can't be written: {error.strerror}") from error
+
+
+def geometry(vfs: Partition) -> dict[str, int]:
+    """How MicroPython lays LittleFS out in the partition, as littlefs-python's arguments."""
+    return {
+        "block_size": SECTOR_SIZE,
+        "block_count": vfs.size // SECTOR_SIZE,
+        "read_size": _UNIT_BYTES,
+        "prog_size": _UNIT_BYTES,
+        "lookahead_size": _UNIT_BYTES,
+        "cache_size": _CACHE_BYTES,
+        "block_cycles": _BLOCK_CYCLES,
+    }
 
 
 def _littlefs(vfs: Partition, files: Mapping[str, bytes]) -> bytes:
     """A file system as MicroPython makes and mounts it (extmod/vfs_lfs.c, vfs_lfsx.c: LittleFS 2.1)."""
-    blocks = vfs.size // SECTOR_SIZE
-    fs = LittleFS(
-        block_size=SECTOR_SIZE,
-        block_count=blocks,
-        read_size=_UNIT_BYTES,
-        prog_size=_UNIT_BYTES,
-        lookahead_size=_UNIT_BYTES,
-        cache_size=_CACHE_BYTES,
-        block_cycles=_BLOCK_CYCLES,
-    )
+    fs = LittleFS(**geometry(vfs))
     for name, content in files.items():
         try:
             folder = PurePosixPath("/", name).parent
@@ -71,13 +93,18 @@ def _littlefs(vfs: Partition, files: Mapping[str, bytes]) -> bytes:
 
 
 def _replace(path: Path, content: bytes | bytearray) -> None:
+    with _temporary(path) as file:
+        file.write(content)
+        file.flush()
+        # CUT: the old flash, or none
+        Path(file.name).replace(path)
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[IO[bytes]]:
+    """A new file beside `path`, gone after the block unless it was moved in there."""
     with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", dir=path.parent, delete=False) as file:
-        temporary = Path(file.name)
         try:
-            file.write(content)
-            file.flush()
-            # CUT: the old flash, or none
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink()
-            raise
+            yield file
+        finally:
+            Path(file.name).unlink(missing_ok=True)

@@ -41,9 +41,19 @@ def find(environ: Mapping[str, str] = os.environ, fetched: Path = FETCHED) -> li
 
 
 def is_32_bit(argv: Sequence[str]) -> bool:
-    """True when the interpreter has an ESP32's 4-byte words, so that its heap holds what a board's does."""
-    done = subprocess.run([*argv, "-c", "import sys; print(sys.maxsize)"], capture_output=True, check=True)
-    return int(done.stdout) < 1 << 32
+    """True when the interpreter has an ESP32's 4-byte words, so that its heap holds what a board's does.
+
+    Raises `NoInterpreter` when it is no MicroPython.
+    """
+    ask = [*argv, "-c", "import sys; print(sys.implementation.name, sys.maxsize)"]
+    try:
+        done = subprocess.run(ask, capture_output=True, text=True, check=True, start_new_session=True)
+        name, maxsize = done.stdout.split()
+        if name != "micropython":
+            raise NoInterpreter(f"{argv[-1]} is {name}, and the simulator needs MicroPython; correct MICROPYTHON")
+        return int(maxsize) < 1 << 32
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        raise NoInterpreter(f"{argv[-1]} does not run as MicroPython does; correct MICROPYTHON or unset it") from error
 
 
 def _through_its_own_loader(root: Path) -> list[str] | None:

@@ -74,7 +74,9 @@ def _write(writer: Any, tree: _Tree) -> None:
 
 @functools.lru_cache(maxsize=256)
 def _compiled(path: str, source: bytes) -> bytes:
-    compiler = _run_compiler("-s", path, "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    # In a session of its own: Ctrl-C at the terminal ends the command, and is no compiler's error.
+    compiler = _run_compiler("-s", path, "-", stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
     compiled, message = compiler.communicate(source)
     if compiler.returncode:
         raise CompileError(f"{path} does not compile: {message.decode(errors='replace').strip()}")

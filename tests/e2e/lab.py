@@ -35,6 +35,14 @@ def own_image(version: str, source: str, *, app: str = "kettle", chip: int = 0, 
     return image.build(app, version, {"app.py": source.encode()}, chip=chip, size_bytes=size_bytes)
 
 
+def late_image(version: str) -> bytes:
+    """A healthy application that takes its time to start, so that a test can do something before it checks in."""
+    return own_image(
+        version,
+        "import asyncio, time, twinslot\ndef main():\n    time.sleep(2)\n    asyncio.run(twinslot.Agent().run())\n",
+    )
+
+
 def modulus(key: rsa.RSAPrivateKey) -> str:
     return base64.b64encode(key.public_key().public_numbers().n.to_bytes(384, "big")).decode()
 

@@ -16,7 +16,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from .impostor import GROUP, Impostor, manifest, sign
-from .lab import Bench, Flash, app_image, make_flash, modulus
+from .lab import Bench, Flash, app_image, make_flash, modulus, own_image
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +87,9 @@ async def test_offer_is_refused_before_the_first_write(
     async with Bench(flash) as bench:
         await bench.until(lambda: any(r["event"] == "refused" for r in impostor.reports))
     assert impostor.reports[0]["reason"] == reason
+    # What an unproven manifest says of itself is not passed on.
+    named = (impostor.reports[0]["version"], impostor.reports[0]["sequence"])
+    assert named == (("0.0.0", 0) if reason in ("signature", "format") else ("1.1.0", 100))
     assert Flash(flash).is_erased("ota_1")
     assert Flash(flash).boot == "ota_0"
 
@@ -237,6 +240,53 @@ async def test_garbage_is_survived_with_a_wait_that_grows(what: str, tmp_path: P
         assert bench.board.boots == 1
         assert "MemoryError" not in bench.log
         assert "error:" not in bench.log
+    server.close()
+    assert Flash(flash).is_erased("ota_1")
+
+
+IMPATIENT = """
+import twinslot.http, twinslot.transfer
+twinslot.http._REQUEST_S = 3
+twinslot.transfer._GRACE_S = 2
+twinslot.transfer._SLOWEST_BYTES_PER_S = 1000000
+def main():
+    import asyncio, twinslot
+    asyncio.run(twinslot.Agent().run())
+"""
+
+
+async def test_transfer_that_trickles_is_given_up(impostor: Impostor, tmp_path: Path, owner: rsa.RSAPrivateKey) -> None:
+    async def trickle(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Length": str(len(impostor.image))})
+        await answer.prepare(request)
+        for byte in impostor.image:
+            await answer.write(bytes([byte]))
+            await asyncio.sleep(0.2)
+        return answer
+
+    flash = make_flash(
+        tmp_path / "b.bin", impostor.address, GROUP, [modulus(owner)], start=own_image("1.0.0", IMPATIENT)
+    )
+    impostor.offer = signed(owner, manifest(impostor.image))
+    impostor.transfer = trickle
+    async with Bench(flash) as bench:
+        await bench.until(lambda: any("slower" in r["reason"] for r in impostor.reports))
+        impostor.transfer = None
+        await bench.confirmed("1.1.0")
+
+
+async def test_answer_that_trickles_is_given_up(tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n" + bytes(4000):
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.1)
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    flash = make_flash(tmp_path / "b.bin", address, GROUP, [], start=own_image("1.0.0", IMPATIENT))
+    async with Bench(flash) as bench:
+        await bench.says("no whole answer within 3 s")
     server.close()
     assert Flash(flash).is_erased("ota_1")
 

@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from .conftest import Site
 from .impostor import GROUP, Impostor, manifest, sign
-from .lab import Bench, Flash, app_image, make_flash, modulus, own_image
+from .lab import Bench, Flash, app_image, late_image, make_flash, modulus, own_image
+from .test_serial import mpremote
 
 OFFSETS = {"ota_0": 0x10000, "ota_1": 0x190000}
 AGENT = "import asyncio, twinslot\n{before}\ndef main():\n    asyncio.run(twinslot.Agent({hooks}).run())\n"
@@ -82,7 +83,7 @@ hw.reset = late
 
 async def test_trial_whose_old_image_rotted_is_confirmed_since_nothing_else_boots(site: Site) -> None:
     flash = site.flash()
-    site.publish(app_image("1.1.0"), "1.1.0")
+    site.publish(late_image("1.1.0"), "1.1.0")
     async with Bench(flash) as bench:
         await bench.says("restarting into 1.1.0")
         site.kill()
@@ -295,3 +296,81 @@ machine.WDT = spied
     async with Bench(fresh) as bench:
         await bench.says("main runs")
     assert "watchdog 310000" in bench.log
+
+
+async def test_agent_restarted_in_a_loop_does_not_prolong_its_trial(site: Site) -> None:
+    source = """
+import asyncio, twinslot
+async def run():
+    while True:
+        try:
+            await asyncio.wait_for(twinslot.Agent(self_test=lambda: False).run(), 1)
+        except asyncio.TimeoutError:
+            print("once more")
+def main():
+    asyncio.run(run())
+"""
+    flash = site.flash(trial_s=2)
+    site.publish(own_image("1.1.0", source), "1.1.0")
+    async with Bench(flash) as bench:
+        await bench.says("rolled back 1.1.0: watchdog")
+    assert bench.log.count("once more") > 3
+    assert Flash(flash).boot == "ota_0"
+
+
+SPOILS = """
+import os
+if "spoil" in os.listdir("/"):
+    from esp32 import NVS
+    NVS("twinslot").set_blob("state", b"{{")
+    if {floor_too}:
+        NVS("twinslot").erase_key("floor")
+    os.remove("/spoil")
+    print("record spoilt")
+def main():
+    import asyncio, twinslot
+    asyncio.run(twinslot.Agent().run())
+"""
+
+
+@pytest.mark.parametrize("floor_too", [False, True])
+async def test_board_whose_record_is_unreadable_does_not_go_back(floor_too: bool, tmp_path: Path) -> None:
+    key = rsa.generate_private_key(65537, 3072)
+    async with Impostor() as server:
+        flash = make_flash(tmp_path / "board.bin", server.address, GROUP, [modulus(key)])
+        server.image = own_image("1.1.0", SPOILS.format(floor_too=floor_too))
+        server.offer = manifest(server.image), sign(key, manifest(server.image))
+        async with Bench(flash) as bench:
+            await bench.confirmed("1.1.0")
+            server.image = app_image("0.9.0")
+            older = manifest(server.image, version="0.9.0", sequence=50)
+            server.offer = older, sign(key, older)
+            await mpremote(bench, "touch", ":spoil")
+            server.reports.clear()
+            await mpremote(bench, "reset")
+            await bench.says("record spoilt")
+            await bench.says("can't be read")
+            await bench.until(lambda: any(r["event"] == "refused" for r in server.reports))
+    assert {r["reason"] for r in server.reports if r["event"] == "refused"} == {"sequence"}
+    assert Flash(flash).boot == "ota_1"
+
+
+async def test_running_slot_is_never_written(site: Site) -> None:
+    source = """
+from twinslot import hw
+from twinslot.errors import TwinslotError
+def main():
+    for index in (0, 1):
+        try:
+            hw.slot(index).write_sector(0, memoryview(bytearray(4096)))
+            print("slot", index, "written")
+        except TwinslotError as error:
+            print("slot", index, error)
+"""
+    image = own_image("1.0.0", source)
+    flash = site.flash(start=image)
+    async with Bench(flash) as bench:
+        await bench.says("slot 1 written")
+    assert "slot 0 the running slot is never written" in bench.log
+    assert bench.board.boots == 1
+    assert Flash(flash).holds("ota_0", image)

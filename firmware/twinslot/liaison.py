@@ -1,0 +1,110 @@
+"""What passes between this board and its server: check-ins, reports, and the Wi-Fi that they need."""
+
+import asyncio
+import gc
+import os
+from binascii import hexlify
+
+from . import hw
+from .errors import Rejected, Unreachable
+from .log import log
+from .server import Server
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .config import Config
+    from .pace import Pace
+    from .record import Record
+
+_WIFI_WAIT_S = 20
+
+
+def random_id() -> str:
+    """A new report's id."""
+    return hexlify(os.urandom(8)).decode()
+
+
+class Liaison:
+    """`offer` is the server's last one, not yet checked, empty for none; `client` fetches transfers."""
+
+    def __init__(self, config: "Config", record: "Record", pace: "Pace", slot_size: int, safe: bool) -> None:
+        self._config = config
+        self._record = record
+        self._pace = pace
+        self._server = Server(config)
+        self._chip = hw.chip_id()
+        self._slot_size = slot_size
+        self._safe = safe
+        self.client = self._server.client
+        self.offer: dict = {}
+
+    @property
+    def chip(self) -> int:
+        """The chip's id."""
+        return self._chip
+
+    @property
+    def poll_s(self) -> int:
+        """How long to wait between check-ins that bring nothing."""
+        return self._config.poll_s or self._server.poll_s
+
+    async def check_in(self) -> None:
+        """The server has heard from this board, has been given what it had not acknowledged, and has made its offer.
+
+        Raises Unreachable or Rejected.
+        """
+        await self._online()
+        await self._deliver_report()
+        confirmed, running = self._record.confirmed, self._record.running
+        gc.collect()
+        answer = await self._server.check(
+            {
+                "app": self._config.app,
+                "version": running["version"],
+                "confirmed_version": confirmed["version"],
+                "sequence": confirmed["sequence"],
+                "state": "trial" if self._record.trial else "safe" if self._safe else "idle",
+                "image": running["sha256"],
+                "chip": self._chip,
+                "slot_size": self._slot_size,
+                "free_heap": gc.mem_free(),
+                "reset_cause": hw.reset_cause(),
+            }
+        )
+        hw.set_clock(self._server.time_s)
+        self.offer = answer.get("offer") or {}
+
+    async def tell(self, event: str, about: dict, reason: str = "") -> None:
+        """The server has been told what happens to the release `about`, if it could be reached."""
+        body = {"id": random_id(), "event": event, "version": about["version"], "sequence": about["sequence"]}
+        body["reason"] = reason[:200]
+        try:
+            await self._server.report(body)
+        except (Unreachable, Rejected) as error:
+            log(error)
+
+    async def _deliver_report(self) -> None:
+        if not self._record.report:
+            return
+        try:
+            await self._server.report(self._record.report)
+        except Rejected as error:
+            log("report dropped:", error)
+        self._record.acknowledge()
+
+    async def _online(self) -> None:
+        """Wi-Fi is up, as far as the agent is to care for it. Raises Unreachable when it is not within 20 s."""
+        wifi = self._config.wifi
+        if not wifi:
+            return
+        try:
+            for _ in range(_WIFI_WAIT_S):
+                if hw.wifi_connected(wifi["ssid"], wifi["password"]):
+                    return
+                await asyncio.sleep(1)
+                self._pace.feed()
+            hw.wifi_off()
+        except (OSError, RuntimeError) as error:  # "Wifi Internal Error" and its like (ports/esp32/modnetwork.c)
+            hw.wifi_off()
+            raise Unreachable("Wi-Fi: {}".format(error))
+        raise Unreachable("no Wi-Fi")

@@ -1,0 +1,119 @@
+"""The states of an image that has just been switched to, or that a boot finds half way: each returns its event."""
+
+import asyncio
+import time
+
+from . import hw, states
+from .errors import Rejected, TwinslotError, Unreachable
+from .hooks import settled
+from .liaison import random_id
+from .log import log
+from .otadata import PENDING_VERIFY
+from .pace import jittered
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .agent import Agent
+
+_RETRY_S = 5
+
+
+async def booting(agent: "Agent") -> str:
+    """What this boot means is known."""
+    record, cause = agent.record, hw.reset_cause()
+    slots, newest = hw.read_otadata()
+    if not record.trial and slots[agent.running] == PENDING_VERIFY and record.confirmed["slot"] != agent.running:
+        record.begin_stray(hw.image_version(), agent.running)
+    trial = record.trial
+    event = states.judge_boot(trial, agent.running, hw.boot_slot(), slots, newest, cause)
+    if event == "undone":
+        agent.failure = "rolled_back", states.why_undone(trial, cause)
+    runs = trial if trial and trial["slot"] == agent.running else record.confirmed
+    log("slot {}, {}, {}".format(agent.running, runs["version"], event))
+    return event
+
+
+async def settling(agent: "Agent") -> str:
+    """What runs is what boots, and is kept."""
+    hw.keep_running()
+    if agent.record.confirmed["slot"] != agent.running:
+        agent.record.fall_back(random_id(), hw.image_version(), agent.running)
+    agent.pace.outlive_trial()
+    return "settled"
+
+
+async def trial(agent: "Agent") -> str:
+    """The new image has proved itself, or its time is over and the record says why."""
+    version = agent.record.trial["version"]
+    log("trial of", version)
+    reason = "expired"
+    while True:
+        left_ms = agent.config.trial_s * 1000 - time.ticks_diff(time.ticks_ms(), agent.started_ms)
+        if left_ms <= 0:
+            break
+        try:
+            reason = await asyncio.wait_for_ms(_prove(agent), left_ms)
+            if not reason:
+                return "proved"
+        except asyncio.TimeoutError:
+            break
+        except (Unreachable, Rejected) as error:
+            reason = "expired"
+            log(error)
+        await asyncio.sleep(jittered(min(_RETRY_S, agent.config.trial_s / 4), 25))
+    log("{} did not prove itself: {}".format(version, reason))
+    agent.record.end(reason)
+    return "expired"
+
+
+async def _prove(agent: "Agent") -> str:
+    """Empty when the application works and the server knows; else why not. Raises Unreachable or Rejected."""
+    if not await _works(agent):
+        return "self_test"
+    await agent.liaison.check_in()
+    await agent.liaison.tell("trial", agent.record.trial)
+    return ""
+
+
+async def _works(agent: "Agent") -> bool:
+    """Whether the application says that it works."""
+    if not agent.self_test:
+        return True
+    try:
+        return bool(await settled(agent.self_test()))
+    except Exception as error:  # noqa: BLE001 - the application's own; any is a no
+        log("self-test:", type(error).__name__, error)
+        return False
+
+
+async def confirming(agent: "Agent") -> str:
+    """The new image is kept."""
+    hw.keep_running()
+    agent.pace.outlive_trial()
+    agent.record.confirm(random_id())
+    hw.set_crashes(0)
+    log("confirmed", agent.record.confirmed["version"])
+    agent.pace.pause_s = 0
+    return "confirmed"
+
+
+async def undoing(agent: "Agent") -> str:
+    """The release is given up, and `agent.failure` is to be reported."""
+    event, reason = agent.failure
+    version = agent.record.trial["version"]
+    if hw.boot_slot() != agent.running:
+        hw.keep_running()
+    if event == "failed":
+        agent.record.drop(random_id(), reason)
+    else:
+        agent.record.fail(random_id(), event, reason)
+    log("{} {}: {}".format(event.replace("_", " "), version, reason))
+    agent.pace.back_off()
+    return "recorded"
+
+
+async def resetting(agent: "Agent") -> str:
+    """The board restarts."""
+    await asyncio.sleep(0.1)  # the console's last line is out
+    hw.reset()
+    raise TwinslotError("the chip did not reset")

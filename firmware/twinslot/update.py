@@ -1,0 +1,128 @@
+"""The states of a release on its way into the slot that is not running: each returns its event."""
+
+import asyncio
+import gc
+from binascii import a2b_base64, unhexlify
+
+from . import hw
+from . import record as records
+from .errors import Refused, TransferError, Unreachable
+from .hooks import settled
+from .liaison import random_id
+from .log import log
+from .manifest import Manifest, Rules
+from .otadata import NEW
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .agent import Agent
+
+_SHOW_PERCENT = 5
+
+
+async def judging(agent: "Agent") -> str:
+    """The offer is this board's and may be installed now; or not, and why has been said."""
+    data, offer = b"", agent.liaison.offer
+    try:
+        try:
+            data, signature = a2b_base64(offer["manifest"]), a2b_base64(offer["signature"])
+            agent.transfer_path = str(offer["transfer"])
+        except (KeyError, TypeError, ValueError):
+            raise Refused("format", "not an offer")
+        manifest = _rules(agent).check(data, signature)
+    except Refused as refused:
+        return _refuse(agent, data, refused)
+    release = records.release(manifest, 1 - agent.running)
+    if agent.consent and not await settled(agent.consent(manifest.version)):
+        log("not now:", manifest.version)
+        await agent.liaison.tell("deferred", release)
+        agent.pace.poll_after(agent.liaison.poll_s)
+        return "deferred"
+    agent.release = release
+    return "accepted"
+
+
+def _rules(agent: "Agent") -> Rules:
+    """What this board takes, as things stand."""
+    confirmed = agent.record.confirmed
+    return Rules(
+        agent.config.trusted,
+        agent.config.app,
+        agent.liaison.chip,
+        hw.slot(1 - agent.running).size,
+        confirmed["sequence"],
+        confirmed["security"],
+        agent.record.failed,
+    )
+
+
+def _refuse(agent: "Agent", data: bytes, refused: Refused) -> str:
+    """The offer with the manifest `data` is to be reported, and the next one can wait.
+
+    A manifest whose signature is wrong may say anything: nothing that it says is passed on.
+    """
+    log("refused:", refused)
+    version, sequence = "0.0.0", 0
+    if refused.reason not in ("signature", "format"):
+        manifest = Manifest(data)
+        version, sequence = manifest.version, manifest.sequence
+    agent.record.keep_report(random_id(), "refused", version, sequence, refused.reason)
+    agent.pace.back_off()
+    return "refused"
+
+
+async def downloading(agent: "Agent") -> str:
+    """The release lies in its slot, was read back, and is in the record; or a later try is due."""
+    release = agent.release
+    log("downloading {}, {} bytes".format(release["version"], release["size"]))
+    await agent.liaison.tell("downloading", release)
+    gc.collect()
+    shown = -1
+
+    async def progress(done: int) -> None:
+        nonlocal shown
+        agent.pace.feed()
+        percent = done * 100 // release["size"]
+        if percent // _SHOW_PERCENT != shown:
+            shown = percent // _SHOW_PERCENT
+            log("downloading {}: {} %".format(release["version"], percent))
+        if agent.on_progress:
+            await settled(agent.on_progress(done, release["size"]))
+        await asyncio.sleep(0)
+
+    slot = hw.slot(release["slot"])
+    try:
+        await agent.transfer.fetch(agent.liaison.client, agent.transfer_path, release["size"], slot, progress)
+        if not await agent.transfer.matches(slot, release["size"], unhexlify(release["sha256"])):
+            raise TransferError("hash")
+    except (TransferError, Unreachable) as error:
+        log("download failed:", error)
+        await agent.liaison.tell("failed", release, str(error))
+        agent.pace.back_off()
+        return "broken"
+    agent.record.begin(release)
+    return "downloaded"
+
+
+async def switching(agent: "Agent") -> str:
+    """The slot, read back once more, boots next; or it is unfit, and `agent.failure` says why."""
+    release = agent.record.trial
+    slot = hw.slot(release["slot"])
+    if not await agent.transfer.matches(slot, release["size"], unhexlify(release["sha256"])):
+        agent.failure = "failed", "hash"
+        return "unfit"
+    slots, newest = hw.read_otadata()
+    if hw.boot_slot() == slot.index and slots[slot.index] == NEW:
+        return "switched"  # before a soft reset; a second `set_boot` would spoil the way back
+    if hw.boot_slot() != agent.running:
+        hw.keep_running()
+        _, newest = hw.read_otadata()
+    agent.record.arm(newest)
+    try:
+        slot.set_boot()
+    except hw.NotBootable as error:
+        log("the chip does not boot it:", error)
+        agent.failure = "refused", "image"
+        return "unfit"
+    log("restarting into", release["version"])
+    return "switched"

@@ -1,0 +1,119 @@
+"""The record: what each change stores, once, and that a store which fails leaves nothing changed."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from twinslot import record
+from twinslot.record import Record
+
+RELEASE = {"version": "1.1.0", "sequence": 7, "security": 1, "size": 9, "sha256": "aa", "slot": 1}
+ON_ITS_WAY = {**RELEASE, "arms": 0, "selected": 0, "ended": ""}
+KEPT = {key: RELEASE[key] for key in ("version", "sequence", "security", "sha256", "slot")}
+
+
+class Stored:
+    def __init__(self) -> None:
+        self.writes: list[dict] = []
+        self.broken = False
+
+    def __call__(self, fields: dict) -> None:
+        if self.broken:
+            raise OSError(-4357)
+        self.writes.append(json.loads(json.dumps(fields)))
+
+
+def started(**fields: object) -> tuple[Record, Stored]:
+    stored = Stored()
+    return Record({**record.factory("1.0.0", 0), **fields}, stored), stored
+
+
+def report(event: str, version: str, sequence: int, reason: str) -> dict:
+    return {"id": "x", "event": event, "version": version, "sequence": sequence, "reason": reason}
+
+
+FACTORY = record.factory("1.0.0", 0)
+CHANGES: dict[str, tuple[dict, Callable[[Record], None], dict]] = {
+    "begin": ({}, lambda r: r.begin(ON_ITS_WAY), {"trial": ON_ITS_WAY}),
+    "arm": ({"trial": ON_ITS_WAY}, lambda r: r.arm(4), {"trial": {**ON_ITS_WAY, "arms": 1, "selected": 5}}),
+    "end": ({"trial": ON_ITS_WAY}, lambda r: r.end("expired"), {"trial": {**ON_ITS_WAY, "ended": "expired"}}),
+    "confirm": (
+        {"trial": ON_ITS_WAY},
+        lambda r: r.confirm("x"),
+        {"confirmed": KEPT, "report": report("confirmed", "1.1.0", 7, "")},
+    ),
+    "fail": (
+        {"trial": ON_ITS_WAY},
+        lambda r: r.fail("x", "rolled_back", "crash"),
+        {"failed": 7, "report": report("rolled_back", "1.1.0", 7, "crash")},
+    ),
+    "fail, older than what failed before": (
+        {"trial": ON_ITS_WAY, "failed": 9},
+        lambda r: r.fail("x", "rolled_back", "crash"),
+        {"failed": 9, "report": report("rolled_back", "1.1.0", 7, "crash")},
+    ),
+    "drop": (
+        {"trial": ON_ITS_WAY},
+        lambda r: r.drop("x", "hash"),
+        {"report": report("failed", "1.1.0", 7, "hash")},
+    ),
+    "fall back": (
+        {"confirmed": KEPT},
+        lambda r: r.fall_back("x", "1.0.0", 0),
+        {
+            "confirmed": {**KEPT, "version": "1.0.0", "sha256": None, "slot": 0},
+            "report": report("failed", "1.1.0", 7, "damaged in flash; the other slot runs"),
+        },
+    ),
+    "keep a report": (
+        {},
+        lambda r: r.keep_report("x", "refused", "1.1.0", 7, "chip"),
+        {"report": report("refused", "1.1.0", 7, "chip")},
+    ),
+    "acknowledge": ({"report": report("refused", "1.1.0", 7, "chip")}, lambda r: r.acknowledge(), {}),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_change_is_stored_whole_in_one_write(what: str) -> None:
+    before, change, after = CHANGES[what]
+    changing, stored = started(**before)
+    change(changing)
+    assert stored.writes == [{**FACTORY, **{k: v for k, v in before.items() if k == "confirmed"}, **after}]
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_change_that_could_not_be_stored_has_not_happened_and_can_be_made_again(what: str) -> None:
+    before, change, _ = CHANGES[what]
+    changing, stored = started(**before)
+    seen = changing.confirmed, changing.trial, changing.failed, changing.report
+    stored.broken = True
+    with pytest.raises(OSError):
+        change(changing)
+    assert (changing.confirmed, changing.trial, changing.failed, changing.report) == seen
+    stored.broken = False
+    change(changing)
+    assert len(stored.writes) == 1
+
+
+def test_stray_image_counts_as_old_as_the_confirmed_one_and_gets_no_second_trial() -> None:
+    changing, stored = started(confirmed=KEPT)
+    changing.begin_stray("0.9.0", 0)
+    assert stored.writes[0]["trial"]["sequence"] == 7
+    assert stored.writes[0]["trial"]["arms"] > 4
+    assert stored.writes[0]["confirmed"] == KEPT
+
+
+def test_record_survives_its_encoding_and_garbage_is_no_record() -> None:
+    fields = {**FACTORY, "trial": ON_ITS_WAY, "report": report("failed", "1.1.0", 7, "ü" * 200)}
+    assert record.decode(memoryview(record.encode(fields))) == fields
+    for garbage in (b"", b"{", b"[]", b"{}", b"null"):
+        with pytest.raises(ValueError):
+            record.decode(garbage)
+
+
+def test_board_without_a_readable_record_keeps_its_floor_or_takes_nothing() -> None:
+    assert record.salvaged("1.1.0", (7, 1, 9))["confirmed"]["sequence"] == 7
+    assert record.salvaged("1.1.0", (7, 1, 9))["failed"] == 9
+    assert record.salvaged("1.1.0", None)["confirmed"]["sequence"] == 0xFFFFFFFF
