@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import re
+import ssl
 import struct
 import time
 from typing import Any
@@ -33,7 +34,8 @@ def sign(key: rsa.RSAPrivateKey, data: bytes) -> bytes:
 class Impostor:
     """Set `offer` (manifest, signature) and `transfer` (a handler); look at `reports`. Serves on 127.0.0.1."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.offer: tuple[bytes, bytes] | None = None
         self.image = b""
         self.transfer: Any = None
@@ -48,8 +50,9 @@ class Impostor:
         app.router.add_get("/device/v1/transfers/it", self._transfer)
         self._runner = web.AppRunner(app, shutdown_timeout=0)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.address = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls).start()
+        scheme, host = ("https", "localhost") if self._tls else ("http", "127.0.0.1")
+        self.address = f"{scheme}://{host}:{self._runner.addresses[0][1]}"
         return self
 
     async def __aexit__(self, *_: object) -> None:

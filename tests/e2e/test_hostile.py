@@ -140,6 +140,7 @@ async def test_image_with_a_wrong_hash_is_never_switched_to(
     async with Bench(flash) as bench:
         await bench.until(lambda: any(r["reason"] == "hash" for r in impostor.reports))
         assert bench.record["trial"] is None
+        assert "download failed: hash" in bench.log
     assert bench.board.boots == 1
     assert Flash(flash).boot == "ota_0"
     assert "ota_1" not in Flash(flash).states
