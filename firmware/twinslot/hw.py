@@ -82,13 +82,13 @@ def boot_slot() -> int:
     return _slot_index(_partition(Partition.BOOT))
 
 
-def read_otadata() -> "tuple[list[int | None], int]":
-    """The otadata states of both slots, None where no entry names a slot; and the highest sequence."""
+def slot_states() -> "list[int | None]":
+    """The otadata states of both slots, None where no entry names a slot."""
     partition = Partition.find(Partition.TYPE_DATA, 0, "otadata")[0]
     first, second = bytearray(otadata.ENTRY_BYTES), bytearray(otadata.ENTRY_BYTES)
     partition.readblocks(0, first)
     partition.readblocks(1, second)
-    return otadata.slot_states(first, second), otadata.newest(first, second)
+    return otadata.slot_states(first, second)
 
 
 def slot(index: int) -> Slot:
@@ -179,7 +179,7 @@ def set_crashes(count: int) -> None:
 
 def on_trial() -> bool:
     """Whether the running image has yet to be confirmed."""
-    return read_otadata()[0][running_slot()] in (otadata.PENDING_VERIFY, otadata.ABORTED)
+    return slot_states()[running_slot()] in (otadata.PENDING_VERIFY, otadata.ABORTED)
 
 
 reset_cause = machine.reset_cause

@@ -32,8 +32,3 @@ def slot_states(first: "bytes | bytearray", second: "bytes | bytearray") -> "lis
     for seq, state in sorted(entries):
         states[(seq - 1) % 2] = state
     return states
-
-
-def newest(first: "bytes | bytearray", second: "bytes | bytearray") -> int:
-    """The highest sequence of the entries, 0 when both are erased or torn. Each `set_boot` makes a higher one."""
-    return max([e[0] for e in (entry(first), entry(second)) if e] or [0])

@@ -8,8 +8,9 @@
 | `report` | the body of a report that the server has not acknowledged, or null |
 
 A release is `version`, `sequence`, `security`, `sha256` (hex or null), `slot` (0 or 1). One on its way has also `size`
-(bytes), `arms` (how often it was switched to), `selected` (the least otadata sequence that shows the last switch to
-have been made), and `ended` (why its trial ended, when the device itself ended it).
+(bytes), `arms` (how often it was to be switched to), `switched` (whether the last of them was made: otadata alone can't
+tell, since a slot that an earlier trial left ABORTED looks the same), and `ended` (why its trial ended, when the device
+itself ended it).
 
 Power loss: the record lies in NVS, where a write leaves the old value or the new one (ESP-IDF, "NVS: Structure of a
 Page"). Nothing in it is about flash that has not been written and read back before.
@@ -49,7 +50,7 @@ def release(manifest: "Manifest", slot: int) -> dict:
         "sha256": hexlify(manifest.sha256).decode(),
         "slot": slot,
         "arms": 0,
-        "selected": 0,
+        "switched": False,
         "ended": "",
     }
 
@@ -107,14 +108,19 @@ class Record:
     def begin_stray(self, version: str, slot: int) -> None:
         """An image that did not come from an offer (somebody used `set_boot` by hand) is in its trial: it counts as
         old as the confirmed one, and gets no second trial."""
-        stray = dict(self.confirmed, version=version, size=0, sha256=None, slot=slot, arms=255, selected=0, ended="")
+        stray = dict(self.confirmed, version=version, size=0, sha256=None, slot=slot, arms=255, switched=True, ended="")
         # CUT: the bootloader rolls back, and there is nothing to remember.
         self._store(trial=stray)
 
-    def arm(self, newest: int) -> None:
-        """One more of the switches that the release may have is spent. `newest` is otadata's highest sequence."""
+    def arm(self) -> None:
+        """One more of the switches that the release may have is spent."""
         # CUT: spent, though none was made.
-        self._store(trial=dict(self.trial, arms=self.trial["arms"] + 1, selected=newest + 1))
+        self._store(trial=dict(self.trial, arms=self.trial["arms"] + 1, switched=False))
+
+    def switched(self) -> None:
+        """The switch was made: what becomes of the slot from now on is the release's doing."""
+        # CUT: the new image boots all the same, and notes it then.
+        self._store(trial=dict(self.trial, switched=True))
 
     def end(self, reason: str) -> None:
         """The device itself ends the trial."""

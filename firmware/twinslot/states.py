@@ -65,23 +65,23 @@ class Machine:
         return following
 
 
-def judge_boot(trial: dict, running: int, boot: int, slots: "list[int | None]", newest: int, cause: int) -> str:
+def judge_boot(trial: dict, running: int, boot: int, slots: "list[int | None]", cause: int) -> str:
     """The event that a boot is. The first line that fits decides.
 
     `trial` is the record's, empty for none; `running` and `boot` the running slot and the one that otadata selects,
-    0 or 1; `slots` the otadata states of both; `newest` otadata's highest sequence; `cause` the reset cause.
+    0 or 1; `slots` the otadata states of both; `cause` the reset cause.
     """
     if not trial:
         return "settled" if running == boot and slots[running] != otadata.PENDING_VERIFY else "astray"
     state = slots[trial["slot"]]
     if running == trial["slot"]:
         return "half_confirmed" if state == otadata.VALID and boot == running else "on_trial"
-    if newest < trial["selected"] or not trial["arms"]:
-        return "half_switched" if trial["arms"] < MAX_ARMS else "undone"
     if state == otadata.NEW:
         return "half_switched"
     if trial["arms"] >= MAX_ARMS or trial["ended"]:
         return "undone"
+    if not trial["switched"]:
+        return "half_switched"
     if state in (otadata.ABORTED, otadata.INVALID):
         return "cut_short" if cause == POWER_ON else "undone"
     return "half_switched"

@@ -21,11 +21,11 @@ _RETRY_S = 5
 async def booting(agent: "Agent") -> str:
     """What this boot means is known."""
     record, cause = agent.record, hw.reset_cause()
-    slots, newest = hw.read_otadata()
+    slots = hw.slot_states()
     if not record.trial and slots[agent.running] == PENDING_VERIFY and record.confirmed["slot"] != agent.running:
         record.begin_stray(hw.image_version(), agent.running)
     trial = record.trial
-    event = states.judge_boot(trial, agent.running, hw.boot_slot(), slots, newest, cause)
+    event = states.judge_boot(trial, agent.running, hw.boot_slot(), slots, cause)
     if event == "undone":
         agent.failure = "rolled_back", states.why_undone(trial, cause)
     runs = trial if trial and trial["slot"] == agent.running else record.confirmed
@@ -46,6 +46,8 @@ async def trial(agent: "Agent") -> str:
     """The new image has proved itself, or its time is over and the record says why."""
     version = agent.record.trial["version"]
     log("trial of", version)
+    if not agent.record.trial["switched"]:
+        agent.record.switched()
     reason = "expired"
     while True:
         left_ms = agent.config.trial_s * 1000 - time.ticks_diff(time.ticks_ms(), agent.started_ms)

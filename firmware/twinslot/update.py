@@ -111,18 +111,17 @@ async def switching(agent: "Agent") -> str:
     if not await agent.transfer.matches(slot, release["size"], unhexlify(release["sha256"])):
         agent.failure = "failed", "hash"
         return "unfit"
-    slots, newest = hw.read_otadata()
-    if hw.boot_slot() == slot.index and slots[slot.index] == NEW:
+    if hw.boot_slot() == slot.index and hw.slot_states()[slot.index] == NEW:
         return "switched"  # before a soft reset; a second `set_boot` would spoil the way back
     if hw.boot_slot() != agent.running:
         hw.keep_running()
-        _, newest = hw.read_otadata()
-    agent.record.arm(newest)
+    agent.record.arm()
     try:
         slot.set_boot()
     except hw.NotBootable as error:
         log("the chip does not boot it:", error)
         agent.failure = "refused", "image"
         return "unfit"
+    agent.record.switched()
     log("restarting into", release["version"])
     return "switched"

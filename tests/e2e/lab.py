@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -19,6 +19,9 @@ from twinslot_sim.board import Board
 from twinslot_sim.nor import Nor
 from twinslot_tools.board_files import board_files
 from twinslot_tools.device_auth import device_key
+
+if TYPE_CHECKING:
+    from .conftest import Site
 
 PATIENCE_S = 90
 TRIAL_S = 8
@@ -151,3 +154,15 @@ class Flash:
 
     def is_erased(self, slot: str) -> bool:
         return self.slots[slot].count(0xFF) == len(self.slots[slot])
+
+
+async def cut_off_in_trial(site: Site) -> Path:
+    """The flash of a board whose power failed in its trial of 1.1.0, while the server, which is down, was not to be
+    reached."""
+    flash = site.flash()
+    site.publish(late_image("1.1.0"), "1.1.0")
+    async with Bench(flash) as bench:
+        await bench.says("restarting into 1.1.0")
+        site.kill()
+        await bench.says("trial of 1.1.0")
+    return flash

@@ -183,14 +183,23 @@ async def gone(request: web.Request) -> web.StreamResponse:
     return web.Response(status=404)
 
 
-@pytest.mark.parametrize("transfer", [cut_short, longer, without_length, gone])
+@pytest.mark.parametrize(
+    ("transfer", "reason"),
+    [
+        (cut_short, "the connection ended in the middle of an answer"),
+        (longer, "2000000 bytes instead of 60000"),
+        (without_length, "an answer without a length"),
+        (gone, "the server answered 404"),
+    ],
+)
 async def test_bad_transfer_fails_is_reported_and_tried_again(
-    transfer: Any, flash: Path, impostor: Impostor, owner: rsa.RSAPrivateKey, image: bytes
+    transfer: Any, reason: str, flash: Path, impostor: Impostor, owner: rsa.RSAPrivateKey, image: bytes
 ) -> None:
     impostor.offer = signed(owner, manifest(image))
     impostor.transfer = transfer
     async with Bench(flash) as bench:
         await bench.until(lambda: any(r["event"] == "failed" for r in impostor.reports))
+        assert {r["reason"] for r in impostor.reports if r["event"] == "failed"} == {reason}
         assert Flash(flash).boot == "ota_0"
         impostor.transfer = None
         await bench.confirmed("1.1.0")

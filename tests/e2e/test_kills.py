@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import Site
-from .lab import Bench, Flash, app_image, late_image
+from .lab import Bench, Flash, app_image, cut_off_in_trial
 
 SEED = int(os.environ.get("TWINSLOT_SEED", str(random.SystemRandom().randrange(1 << 32))))
 KILLS = 20
@@ -87,12 +87,7 @@ async def test_power_cut_at_random_operations_ends_on_the_new_version(site: Site
 
 
 async def test_trial_that_power_cuts_end_is_armed_three_times_again_and_no_more(site: Site) -> None:
-    flash = site.flash()
-    site.publish(late_image("1.1.0"), "1.1.0")
-    async with Bench(flash) as bench:
-        await bench.says("restarting into 1.1.0")
-        site.kill()
-        await bench.says("trial of 1.1.0")
+    flash = await cut_off_in_trial(site)
     for _ in range(3):
         async with Bench(flash) as bench:
             await bench.says("cut_short")
@@ -104,12 +99,7 @@ async def test_trial_that_power_cuts_end_is_armed_three_times_again_and_no_more(
 
 
 async def test_trial_that_a_power_cut_ended_is_confirmed_without_a_new_download(site: Site) -> None:
-    flash = site.flash()
-    site.publish(late_image("1.1.0"), "1.1.0")
-    async with Bench(flash) as bench:
-        await bench.says("restarting into 1.1.0")
-        site.kill()
-        await bench.says("trial of 1.1.0")
+    flash = await cut_off_in_trial(site)
     site.start()
     async with Bench(flash) as bench:
         await bench.confirmed("1.1.0")

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from .conftest import Site
 from .impostor import GROUP, Impostor, manifest, sign
-from .lab import Bench, Flash, app_image, late_image, make_flash, modulus, own_image
+from .lab import Bench, Flash, app_image, cut_off_in_trial, make_flash, modulus, own_image
 from .test_serial import mpremote
 
 OFFSETS = {"ota_0": 0x10000, "ota_1": 0x190000}
@@ -82,12 +82,7 @@ hw.reset = late
 
 
 async def test_trial_whose_old_image_rotted_is_confirmed_since_nothing_else_boots(site: Site) -> None:
-    flash = site.flash()
-    site.publish(late_image("1.1.0"), "1.1.0")
-    async with Bench(flash) as bench:
-        await bench.says("restarting into 1.1.0")
-        site.kill()
-        await bench.says("trial of 1.1.0")
+    flash = await cut_off_in_trial(site)
     rot(flash, "ota_0")
     site.start()
     async with Bench(flash) as bench:

@@ -9,7 +9,7 @@ from twinslot import record
 from twinslot.record import Record
 
 RELEASE = {"version": "1.1.0", "sequence": 7, "security": 1, "size": 9, "sha256": "aa", "slot": 1}
-ON_ITS_WAY = {**RELEASE, "arms": 0, "selected": 0, "ended": ""}
+ON_ITS_WAY = {**RELEASE, "arms": 0, "switched": False, "ended": ""}
 KEPT = {key: RELEASE[key] for key in ("version", "sequence", "security", "sha256", "slot")}
 
 
@@ -36,7 +36,13 @@ def report(event: str, version: str, sequence: int, reason: str) -> dict:
 FACTORY = record.factory("1.0.0", 0)
 CHANGES: dict[str, tuple[dict, Callable[[Record], None], dict]] = {
     "begin": ({}, lambda r: r.begin(ON_ITS_WAY), {"trial": ON_ITS_WAY}),
-    "arm": ({"trial": ON_ITS_WAY}, lambda r: r.arm(4), {"trial": {**ON_ITS_WAY, "arms": 1, "selected": 5}}),
+    "arm": ({"trial": ON_ITS_WAY}, lambda r: r.arm(), {"trial": {**ON_ITS_WAY, "arms": 1}}),
+    "switched": ({"trial": ON_ITS_WAY}, lambda r: r.switched(), {"trial": {**ON_ITS_WAY, "switched": True}}),
+    "armed again": (
+        {"trial": {**ON_ITS_WAY, "arms": 1, "switched": True}},
+        lambda r: r.arm(),
+        {"trial": {**ON_ITS_WAY, "arms": 2}},
+    ),
     "end": ({"trial": ON_ITS_WAY}, lambda r: r.end("expired"), {"trial": {**ON_ITS_WAY, "ended": "expired"}}),
     "confirm": (
         {"trial": ON_ITS_WAY},

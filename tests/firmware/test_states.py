@@ -30,42 +30,42 @@ def test_every_state_can_be_reached_and_all_but_the_reset_can_be_left() -> None:
     assert STATES - {state for state, _ in states.TABLE} == {"resetting"}
 
 
-def trial(arms: int = 1, selected: int = 2, ended: str = "") -> dict[str, object]:
-    return {"slot": 1, "arms": arms, "selected": selected, "ended": ended}
+def trial(arms: int = 1, switched: bool = True, ended: str = "") -> dict[str, object]:
+    return {"slot": 1, "arms": arms, "switched": switched, "ended": ended}
 
 
 @pytest.mark.parametrize(
-    ("what", "event", "about", "running", "boot", "slots", "newest", "cause"),
+    ("what", "event", "about", "running", "boot", "slots", "cause"),
     [
-        ("nothing going on", "settled", {}, 0, 0, [V, NONE], 1, POWER),
-        ("otadata erased", "settled", {}, 0, 0, [NONE, NONE], 0, POWER),
-        ("pending, but nothing on trial", "astray", {}, 0, 0, [P, V], 3, HARD),
-        ("the bootloader fell back", "astray", {}, 0, 1, [V, V], 2, POWER),
-        ("first boot of a trial", "on_trial", trial(), 1, 1, [V, P], 2, HARD),
-        ("trial after a soft reset", "on_trial", trial(), 1, 1, [V, P], 2, SOFT),
-        ("aborted, but the old image is damaged", "on_trial", trial(), 1, 0, [V, A], 2, POWER),
-        ("confirmed in otadata alone", "half_confirmed", trial(), 1, 1, [V, V], 2, POWER),
-        ("valid, but the other slot boots", "on_trial", trial(), 1, 0, [V, V], 2, POWER),
-        ("recorded, never armed", "half_switched", trial(0, 0), 0, 0, [V, NONE], 1, POWER),
-        ("recorded, slot aborted by an earlier release", "half_switched", trial(0, 0), 0, 0, [V, A], 2, HARD),
-        ("armed, set_boot not reached", "half_switched", trial(1, 3), 0, 0, [V, A], 2, WATCHDOG),
-        ("armed, set_boot not reached, for the last time", "undone", trial(4, 3), 0, 0, [V, A], 2, POWER),
-        ("selected, not booted yet", "half_switched", trial(), 0, 1, [V, N], 2, SOFT),
-        ("selected for the last time, not booted yet", "half_switched", trial(4), 0, 1, [V, N], 2, SOFT),
-        ("crashed", "undone", trial(), 0, 0, [V, A], 2, HARD),
-        ("bitten by the watchdog", "undone", trial(), 0, 0, [V, A], 2, WATCHDOG),
-        ("ended by itself", "undone", trial(ended="expired"), 0, 0, [V, A], 2, HARD),
-        ("ended by itself, then power failed", "undone", trial(ended="expired"), 0, 0, [V, A], 2, POWER),
-        ("power failed in the trial", "cut_short", trial(), 0, 0, [V, A], 2, POWER),
-        ("power failed in the fourth trial", "undone", trial(4), 0, 0, [V, A], 2, POWER),
-        ("invalid", "undone", trial(), 0, 0, [V, X], 2, HARD),
-        ("the image does not boot, the bootloader fell back", "half_switched", trial(), 0, 1, [V, P], 2, HARD),
+        ("nothing going on", "settled", {}, 0, 0, [V, NONE], POWER),
+        ("otadata erased", "settled", {}, 0, 0, [NONE, NONE], POWER),
+        ("pending, but nothing on trial", "astray", {}, 0, 0, [P, V], HARD),
+        ("the bootloader fell back", "astray", {}, 0, 1, [V, V], POWER),
+        ("first boot of a trial", "on_trial", trial(), 1, 1, [V, P], HARD),
+        ("trial after a soft reset", "on_trial", trial(), 1, 1, [V, P], SOFT),
+        ("aborted, but the old image is damaged", "on_trial", trial(), 1, 0, [V, A], POWER),
+        ("confirmed in otadata alone", "half_confirmed", trial(), 1, 1, [V, V], POWER),
+        ("valid, but the other slot boots", "on_trial", trial(), 1, 0, [V, V], POWER),
+        ("recorded, never armed", "half_switched", trial(0, False), 0, 0, [V, NONE], POWER),
+        ("recorded, slot aborted by an earlier release", "half_switched", trial(0, False), 0, 0, [V, A], HARD),
+        ("armed, set_boot not reached", "half_switched", trial(1, False), 0, 0, [V, A], WATCHDOG),
+        ("armed, set_boot not reached, for the last time", "undone", trial(4, False), 0, 0, [V, A], POWER),
+        ("selected, not booted yet", "half_switched", trial(), 0, 1, [V, N], SOFT),
+        ("selected for the last time, not booted yet", "half_switched", trial(4), 0, 1, [V, N], SOFT),
+        ("crashed", "undone", trial(), 0, 0, [V, A], HARD),
+        ("bitten by the watchdog", "undone", trial(), 0, 0, [V, A], WATCHDOG),
+        ("ended by itself", "undone", trial(ended="expired"), 0, 0, [V, A], HARD),
+        ("ended by itself, then power failed", "undone", trial(ended="expired"), 0, 0, [V, A], POWER),
+        ("power failed in the trial", "cut_short", trial(), 0, 0, [V, A], POWER),
+        ("power failed in the fourth trial", "undone", trial(4), 0, 0, [V, A], POWER),
+        ("invalid", "undone", trial(), 0, 0, [V, X], HARD),
+        ("the image does not boot, the bootloader fell back", "half_switched", trial(), 0, 1, [V, P], HARD),
     ],
 )
 def test_boot_is_judged_by_the_first_line_that_fits(
-    what: str, event: str, about: dict, running: int, boot: int, slots: list, newest: int, cause: int
+    what: str, event: str, about: dict, running: int, boot: int, slots: list, cause: int
 ) -> None:
-    assert states.judge_boot(about, running, boot, slots, newest, cause) == event, what
+    assert states.judge_boot(about, running, boot, slots, cause) == event, what
 
 
 @pytest.mark.parametrize(
