@@ -3,14 +3,14 @@
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
 
 from twinslot_host import datadir
-from twinslot_host.config import SHUTDOWN_S
-from twinslot_host.errors import CannotListen
-from twinslot_host.handlers import api, device, device_auth, health, problems, transfers, uploads
+from twinslot_host.handlers import api, device, device_auth, group_tokens, health, problems, transfers, uploads
+from twinslot_host.listening import Runner, listen
 from twinslot_host.services import SERVICES, Services, opened
 
 
@@ -28,6 +28,9 @@ def make_app(services: Services) -> web.Application:
             web.get("/device/v1/transfers/{sha256}", transfers.transfer),
             web.post("/api/v1/groups", api.create_group),
             web.get("/api/v1/groups", api.list_groups),
+            web.post("/api/v1/groups/{id}/tokens", group_tokens.create),
+            web.get("/api/v1/groups/{id}/tokens", group_tokens.list_all),
+            web.delete("/api/v1/groups/{id}/tokens/{token_id}", group_tokens.revoke),
             web.get("/api/v1/devices", api.list_devices),
             web.get("/api/v1/devices/{id}", api.show_device),
             web.get("/api/v1/devices/{id}/explain", api.explain_device),
@@ -40,36 +43,31 @@ def make_app(services: Services) -> web.Application:
     return app
 
 
-def serve(data: Path, host: str, port: int) -> None:
-    """The server has run until SIGTERM or SIGINT; it said where it listens once it accepted. Port 0: a free one.
+def _announce(address: str) -> None:
+    print(f"listening on {address}", flush=True)
+
+
+def serve(data: Path, host: str, port: int, announce: Callable[[str], None] = _announce) -> None:
+    """The server has run until SIGTERM or SIGINT; it gave `announce` its address once it accepted. Port 0: a free one.
 
     Raises DataDirInUse, NotADataDir or CannotListen when it can't start.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with datadir.held(data):
-        asyncio.run(_serve(data, host, port))
+        asyncio.run(_serve(data, host, port, announce))
 
 
-async def _serve(data: Path, host: str, port: int) -> None:
+async def _serve(data: Path, host: str, port: int, announce: Callable[[str], None]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with opened(data) as services:
-        runner = web.AppRunner(make_app(services), access_log=None, shutdown_timeout=SHUTDOWN_S)
+        runner = Runner(make_app(services))
         await runner.setup()
         try:
-            bound = await _listen(runner, host, port)
+            bound = await listen(runner, host, port)
             shown = f"[{host}]" if ":" in host else host
-            print(f"listening on http://{shown}:{bound}", flush=True)
+            announce(f"http://{shown}:{bound}")
             await stop.wait()
         finally:
             await runner.cleanup()
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> int:
-    site = web.TCPSite(runner, host, port)
-    try:
-        await site.start()
-    except (OSError, OverflowError) as error:
-        raise CannotListen(f"can't listen on {host} port {port}: {error}") from error
-    return int(runner.addresses[0][1])

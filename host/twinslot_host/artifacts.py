@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from twinslot_host.config import IMAGE_LIMIT_BYTES
-from twinslot_host.datadir import ARTIFACTS, INCOMING, created, full_disk_told, sync_directory
+from twinslot_host.datadir import ARTIFACTS, INCOMING, created, full_disk_told, sync_directory, usable
 from twinslot_host.errors import TooLarge
 
 
@@ -28,13 +28,16 @@ class Artifacts:
     """The artifacts of one data directory."""
 
     def __init__(self, data: Path) -> None:
-        """The folders exist; what earlier, interrupted uploads left is gone."""
+        """The folders exist; what earlier, interrupted uploads left is gone. Raises NotADataDir for what is neither."""
         self._root = data / ARTIFACTS
         self._incoming = data / INCOMING
         for folder in (self._root, self._incoming):
-            folder.mkdir(mode=0o700, exist_ok=True)
+            with usable(folder):
+                folder.mkdir(mode=0o700, exist_ok=True)
+                next(folder.iterdir(), None)  # it is a folder, and can be read
         for left in self._incoming.iterdir():
-            left.unlink()
+            with usable(left):
+                left.unlink()
 
     def path(self, sha256: str) -> Path:
         """Where the artifact of that hex digest is, if it is there."""
@@ -42,7 +45,7 @@ class Artifacts:
 
     def stored(self) -> Iterator[str]:
         """The hex digests of all artifacts."""
-        return (file.name for file in self._root.glob("??/*"))
+        return (file.name for file in self._root.glob("??/*") if file.is_file())
 
     @contextmanager
     def temporary(self) -> Iterator[Path]:

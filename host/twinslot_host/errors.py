@@ -63,6 +63,13 @@ class Conflict(TwinslotError):
     title = "Conflict"
 
 
+class TooSlow(TwinslotError):
+    """The body did not come in time; the connection ends."""
+
+    status = 408
+    title = "Request timeout"
+
+
 class TooLarge(TwinslotError):
     """The body is over its limit; it was not read to its end."""
 

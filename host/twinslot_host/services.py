@@ -9,12 +9,13 @@ from pathlib import Path
 
 from aiohttp import web
 
+from twinslot_host import first_start
 from twinslot_host.artifacts import Artifacts
 from twinslot_host.datadir import DATABASE, JWT_KEY, LINK_KEY, NONCE_KEY, secret
 from twinslot_host.metrics import Metrics
 from twinslot_host.signing import Signer
 from twinslot_host.store import accounts, releases
-from twinslot_host.store.database import Database
+from twinslot_host.store.database import Connection, Database
 
 
 @dataclass(frozen=True)
@@ -44,20 +45,30 @@ SERVICES = web.AppKey("services", Services)
 
 @asynccontextmanager
 async def opened(data: Path) -> AsyncIterator[Services]:
-    """The services of a data directory that the caller holds; its first account exists, and no orphaned artifact."""
-    signer = await asyncio.to_thread(Signer.of, data)
-    keys = {name: secret(data, name) for name in (JWT_KEY, NONCE_KEY, LINK_KEY)}
+    """The services of a data directory that the caller holds; its first account exists, and no orphaned artifact.
+
+    Raises NotADataDir, naming the file and what to restore, when part of the directory is lost or damaged.
+    """
+    first = first_start.begun(data)
     database = await Database.open(data / DATABASE, clock_us() // 1000)
     try:
+        signer = await asyncio.to_thread(Signer.of, data, may_make=first)
+        keys = {name: secret(data, name) for name in (JWT_KEY, NONCE_KEY, LINK_KEY)}
         artifacts = Artifacts(data)
         async with database.write() as db:
             await accounts.ensure_first(db, clock_us() // 1000)
-            for sha256 in list(artifacts.stored()):
-                if not await releases.uses(db, sha256):
-                    artifacts.discard(sha256)
+            if not first:
+                await _discard_orphans(db, artifacts)
+        first_start.ended(data)
         yield Services(database, artifacts, signer, keys[JWT_KEY], keys[NONCE_KEY], keys[LINK_KEY], Metrics(), clock_us)
     finally:
         await database.close()
+
+
+async def _discard_orphans(db: Connection, artifacts: Artifacts) -> None:
+    for sha256 in list(artifacts.stored()):
+        if not await releases.uses(db, sha256):
+            artifacts.discard(sha256)
 
 
 def clock_us() -> int:

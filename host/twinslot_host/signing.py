@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -19,17 +20,37 @@ class Signer:
         self.modulus = modulus_of(key.public_key())
 
     @classmethod
-    def of(cls, data: Path) -> "Signer":
-        """The signer of the data directory; its key (mode 0600) exists from now on. Takes seconds the first time."""
-        key = serialization.load_pem_private_key(kept(data / SIGNING_KEY, _new_key), password=None)
-        if not isinstance(key, rsa.RSAPrivateKey) or key.key_size != 8 * KEY_BYTES:
-            raise NotADataDir(f"{data / SIGNING_KEY} is no RSA-3072 key; put the server's own key back")
+    def of(cls, data: Path, *, may_make: bool) -> "Signer":
+        """The signer of the data directory; at the first start (`may_make`) its key is made, which takes seconds.
+
+        Raises NotADataDir when the key that devices trust is gone or damaged.
+        """
+        path = data / SIGNING_KEY
+        if not may_make and not path.exists():
+            raise NotADataDir(
+                f"{path} is missing; restore it from a backup, since devices trust the releases it signed"
+            )
+        key = _loaded(kept(path, _new_key))
+        if key is None:
+            raise NotADataDir(
+                f"{path} is no RSA-3072 private key; restore it from a backup, devices trust no other of this server's"
+            )
         return cls(key)
 
     def sign(self, manifest: Manifest) -> tuple[bytes, bytes]:
         """The manifest's bytes and their signature."""
         encoded = encode(manifest)
         return encoded, self._key.sign(encoded, padding.PKCS1v15(), hashes.SHA256())
+
+
+def _loaded(pem: bytes) -> rsa.RSAPrivateKey | None:
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it is encrypted
+        return None
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size != 8 * KEY_BYTES:
+        return None
+    return key if key.public_key().public_numbers().e == EXPONENT else None
 
 
 def _new_key() -> bytes:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jwt
+from jwt.types import Options
 
-from twinslot_host.config import SCOPES
+from twinslot_host.config import CLOCK_LEEWAY_S, SCOPES
 from twinslot_host.datadir import DATABASE, JWT_KEY, existing_secret
 from twinslot_host.errors import Invalid
 from twinslot_host.store.accounts import read_first
@@ -46,15 +47,19 @@ def issue(data: Path, scopes: Sequence[str] | None, ttl_s: int, now_s: int) -> s
     return jwt.encode(claims, key, _ALGORITHM)
 
 
-def read(key: bytes, token: str) -> Caller | None:
-    """Whom the token speaks for; None when it is not this server's, or has expired."""
+def read(key: bytes, token: str, now_s: int) -> Caller | None:
+    """Whom the token speaks for; None when it is not this server's, or has expired.
+
+    The clock of whoever issued it may be a minute ahead.
+    """
+    options: Options = {"require": ["exp", "iat", "account", "scope"], "verify_iat": False}
     try:
-        claims = jwt.decode(
-            token, key, [_ALGORITHM], issuer=_ISSUER, options={"require": ["exp", "iat", "account", "scope"]}
-        )
+        claims = jwt.decode(token, key, [_ALGORITHM], issuer=_ISSUER, options=options)
     except (jwt.InvalidTokenError, ValueError):
         return None
-    account, scope = claims["account"], claims["scope"]
-    if not isinstance(account, str) or not isinstance(scope, str):
+    account, scope, issued_s = claims["account"], claims["scope"], claims["iat"]
+    if not isinstance(account, str) or not isinstance(scope, str) or not isinstance(issued_s, int):
+        return None
+    if issued_s > now_s + CLOCK_LEEWAY_S:
         return None
     return Caller(account, frozenset(scope.split()))

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from littlefs import LittleFS, LittleFSError
 
@@ -65,7 +65,7 @@ def check_writable(path: Path) -> None:
         raise FactoryError(f"the flash file {path} can't be written: {error.strerror}") from error
 
 
-def geometry(vfs: Partition) -> dict[str, int]:
+def geometry(vfs: Partition) -> dict[str, Any]:
     """How MicroPython lays LittleFS out in the partition, as littlefs-python's arguments."""
     return {
         "block_size": SECTOR_SIZE,

@@ -4,11 +4,13 @@ Power loss: LittleFS writes a file's new content beside the old one and then com
 leaves the old content or the new one, whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from littlefs import LittleFS, LittleFSError
+from littlefs import LittleFS, LittleFSError, UserContext
 
 from twinslot_sim import partitions
 from twinslot_sim.errors import EspError, TwinslotError
@@ -22,52 +24,54 @@ class NoFileSystem(TwinslotError):
 
 def read_file(flash: Path, name: str) -> bytes:
     """The content of the board's file `name`. Raises NoFileSystem, or FlashFileError for what is no flash."""
-    with Nor(flash) as nor, _mounted(nor) as fs, fs.open(name, "rb") as file:
+    with Nor(flash) as nor, _mounted(_Recorded(nor)) as fs, fs.open(name, "rb") as file:
         content: bytes = file.read()
         return content
 
 
 def write_file(nor: Nor, name: str, content: bytes) -> None:
     """The board's file `name` holds `content`. Raises NoFileSystem when it can't."""
-    # CUT: the old content, or the new one
-    with _mounted(nor) as fs, fs.open(name, "wb") as file:
+    recorded = _Recorded(nor)
+    with _mounted(recorded) as fs, fs.open(name, "wb") as file:
         file.write(content)
+    for step in recorded.steps:
+        # CUT: the old content, or the new one
+        step()
 
 
-class _Window:
-    """A partition, as LittleFS calls it."""
+class _Recorded(UserContext):
+    """A copy of the board's file system, and in `steps` what LittleFS did to it, to be done to the flash in this order.
 
-    def __init__(self, nor: Nor, start: int) -> None:
+    LittleFS does not run on the flash itself: an exception of the flash would be lost on its way through C.
+    """
+
+    def __init__(self, nor: Nor) -> None:
+        try:
+            rows = {row.label: row for row in partitions.read(nor)}
+        except (partitions.PartitionTableError, EspError) as error:
+            raise NoFileSystem(f"{nor.path} has no partition table: {error}") from error
+        if "vfs" not in rows:
+            raise NoFileSystem(f"{nor.path} has no partition for files")
+        self.vfs = rows["vfs"]
+        self.path = nor.path
+        self.steps: list[Callable[[], None]] = []
         self._nor = nor
-        self._start = start
+        super().__init__(buffer=bytearray(nor.read(self.vfs.offset, self.vfs.size)))
 
-    def read(self, _: object, block: int, offset: int, size: int) -> bytearray:
-        return bytearray(self._nor.read(self._start + block * SECTOR_SIZE + offset, size))
+    def prog(self, cfg: Any, block: int, off: int, data: bytes) -> int:
+        self.steps.append(partial(self._nor.program, self.vfs.offset + block * SECTOR_SIZE + off, bytes(data)))
+        return int(super().prog(cfg, block, off, data))
 
-    def prog(self, _: object, block: int, offset: int, data: bytes) -> int:
-        self._nor.program(self._start + block * SECTOR_SIZE + offset, data)
-        return 0
-
-    def erase(self, _: object, block: int) -> int:
-        self._nor.erase(self._start + block * SECTOR_SIZE, SECTOR_SIZE)
-        return 0
-
-    def sync(self, _: object) -> int:
-        return 0
+    def erase(self, cfg: Any, block: int) -> int:
+        self.steps.append(partial(self._nor.erase, self.vfs.offset + block * SECTOR_SIZE, SECTOR_SIZE))
+        return int(super().erase(cfg, block))
 
 
 @contextmanager
-def _mounted(nor: Nor) -> Iterator[LittleFS]:
-    try:
-        rows = {row.label: row for row in partitions.read(nor)}
-    except (partitions.PartitionTableError, EspError) as error:
-        raise NoFileSystem(f"{nor.path} has no partition table: {error}") from error
-    if "vfs" not in rows:
-        raise NoFileSystem(f"{nor.path} has no partition for files")
-    vfs = rows["vfs"]
-    fs = LittleFS(context=_Window(nor, vfs.offset), mount=False, **geometry(vfs))
+def _mounted(recorded: _Recorded) -> Iterator[LittleFS]:
+    fs = LittleFS(context=recorded, mount=False, **geometry(recorded.vfs))
     try:
         fs.mount()
         yield fs
     except (LittleFSError, FileNotFoundError) as error:
-        raise NoFileSystem(f"the file system of {nor.path} can't be used: {error}") from error
+        raise NoFileSystem(f"the file system of {recorded.path} can't be used: {error}") from error

@@ -20,8 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from twinslot_host import tokens
 
 SERVE = """
-import sys
+import json, sys
 from pathlib import Path
+from twinslot_host import config
+vars(config).update(json.loads(sys.argv[3]))
 from twinslot_host.app import serve
 serve(Path(sys.argv[1]), "127.0.0.1", int(sys.argv[2]))
 """
@@ -48,13 +50,24 @@ class Answer:
 class Server:
     """A server process on a data directory; the directory outlives it."""
 
-    def __init__(self, data: Path, file_size_limit: int | None = None, port: int = 0) -> None:
+    def __init__(
+        self,
+        data: Path,
+        file_size_limit: int | None = None,
+        port: int = 0,
+        open_files_limit: int | None = None,
+        bounds: dict[str, float] | None = None,
+    ) -> None:
+        """`bounds` replaces some of config.py, so that a test need not wait as long as a client may."""
         self.data = data
-        limit = None
-        if file_size_limit is not None:
-            limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_size_limit, file_size_limit))  # noqa: E731
+
+        def limit() -> None:
+            for what, value in ((resource.RLIMIT_FSIZE, file_size_limit), (resource.RLIMIT_NOFILE, open_files_limit)):
+                if value is not None:
+                    resource.setrlimit(what, (value, value))
+
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(data), str(port)],
+            [sys.executable, "-c", SERVE, str(data), str(port), json.dumps(bounds or {})],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

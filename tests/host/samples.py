@@ -8,10 +8,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 
-def make_image(text: bytes = b"one", *, size: int = 0, chip: int = 0, hashed: bool = True) -> bytes:
+def make_image(text: bytes = b"one", *, size: int = 0, chip: int = 0, hashed: bool = True, security: int = 0) -> bytes:
     """A good app image of two segments; at least `size` bytes, a multiple of 16 above it."""
     filler = text + bytes(max(0, size - 400))
-    segments = (b"\x32\x54\xcd\xab" + bytes(252), filler + bytes(-len(filler) % 4))
+    segments = (b"\x32\x54\xcd\xab" + struct.pack("<I", security) + bytes(248), filler + bytes(-len(filler) % 4))
     head = struct.pack("<BB10xH9xB", 0xE9, len(segments), chip, hashed)
     body = b"".join(struct.pack("<II", 0x3F400020, len(part)) + part for part in segments)
     checksum = 0xEF

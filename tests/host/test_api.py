@@ -15,6 +15,9 @@ from .clients import public_pem
 ROUTES = [
     ("POST", "/groups", "group:update"),
     ("GET", "/groups", "group:read"),
+    ("POST", "/groups/x/tokens", "group:update"),
+    ("GET", "/groups/x/tokens", "group:read"),
+    ("DELETE", "/groups/x/tokens/1", "group:update"),
     ("GET", "/devices", "device:read"),
     ("GET", "/devices/x", "device:read"),
     ("GET", "/devices/x/explain", "device:read"),
@@ -60,6 +63,19 @@ def test_tokens_that_are_not_good_are_refused(shared):
         assert shared.request("GET", "/api/v1/groups", headers=headers).status == 401
 
 
+@pytest.mark.parametrize(("ahead_s", "status"), [(50, 200), (90, 401)])
+def test_token_of_an_issuer_whose_clock_is_a_minute_ahead_is_accepted(shared, ahead_s, status):
+    headers = {"Authorization": f"Bearer {shared.token(age_s=-ahead_s)}"}
+    assert shared.request("GET", "/api/v1/groups", headers=headers).status == status
+
+
+@pytest.mark.parametrize("issued", ["now", None, [], 1e300])
+def test_token_whose_date_is_none_is_refused(shared, issued):
+    account = jwt.decode(shared.token(), options={"verify_signature": False})["account"]
+    token = forged(shared, account=account, iat=issued)
+    assert shared.request("GET", "/api/v1/groups", headers={"Authorization": f"Bearer {token}"}).status == 401
+
+
 def test_token_for_a_folder_without_a_server_says_what_to_run(tmp_path):
     with pytest.raises(NotADataDir, match="twinslot serve --data"):
         tokens.issue(tmp_path, None, 60, 0)
@@ -96,6 +112,10 @@ def test_name_that_is_taken_is_refused(server):
         ({"name": "a\nb"}, "name"),
         ({"name": "k" * 65}, "name"),
         ({"app": ".."}, "app"),
+        ({"app": " kettle"}, "app: a name has no spaces around it"),
+        ({"name": "kitchen "}, "name: a name has no spaces around it"),
+        ({"name": "cafe\u0301"}, "normal form C"),
+        ({"name": "\u212b"}, "normal form C"),
         ({"app": "\u00e9" * 33}, "app"),
         ({"trust": "everyone"}, "trust"),
         ({"trust": "publisher"}, "at least one public key"),

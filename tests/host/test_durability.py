@@ -74,15 +74,6 @@ def test_first_start_makes_everything_private(tmp_path):
     assert [len(account) for account in accounts] == [24]
 
 
-def test_folder_with_other_files_keeps_its_mode(tmp_path):
-    data = tmp_path / "shared"
-    data.mkdir(mode=0o755)
-    (data / "other").write_text("x")
-    server = Server(data)
-    server.stop()
-    assert stat.S_IMODE(data.stat().st_mode) == 0o755
-
-
 def test_store_of_a_newer_version_is_refused_with_a_clear_message(start):
     server = start()
     server.stop()

@@ -114,7 +114,26 @@ def test_server_release_older_than_the_confirmed_sequence_is_signed_anew():
 
 
 def test_new_signature_is_higher_than_a_sequence_that_the_server_never_gave():
-    assert decided(RELEASE, sequence=5000).offer.sequence == 5001
+    assert decided(RELEASE, sequence=3000).offer.sequence == 3001
+
+
+@pytest.mark.parametrize("told", [{"sequence": 2**32 - 1}, {"failed": frozenset((90 + 86401,))}])
+def test_device_that_claims_a_sequence_which_nobody_signed_gets_no_offer(told):
+    decision = decided(RELEASE, release("2.0.0", signed_by=KEY, sequences=(150,)), **told)
+    assert decision.offer is None
+    assert "a sequence that nobody signed" in decision.reason
+
+
+def test_sequence_far_ahead_that_the_server_knows_is_no_false_claim():
+    decision = decided(release("1.2.0", sequences=(100_001,)), sequence=100_000, last=100_001)
+    assert decision.offer.sequence == 100_001
+
+
+@pytest.mark.parametrize(("last", "offered"), [(3689, True), (3690, False), (80_000, False), (2**32 - 1, False)])
+def test_new_signature_for_a_device_is_at_most_an_hour_ahead_of_the_clock(last, offered):
+    decision = decided(RELEASE, sequence=200, last=last)
+    assert (decision.offer is not None) == offered
+    assert offered or "an hour ahead" in decision.reason
 
 
 def test_publisher_release_older_than_the_confirmed_sequence_is_not_offered():

@@ -2,8 +2,11 @@
 
 import base64
 import hashlib
+import sqlite3
 import struct
 import time
+
+import pytest
 
 from twinslot_host.domain.signature import verified
 
@@ -103,6 +106,76 @@ def test_version_published_late_is_signed_anew_for_a_device_beyond_its_sequence(
     assert board.offer() is None
 
 
+HIGHEST = 2**32 - 1
+
+
+def last_sequence(server) -> int:
+    return server.api("GET", "/applications/kettle").json["last_sequence"]
+
+
+def set_last_sequence(server, sequence: int) -> None:
+    with sqlite3.connect(server.data / "twinslot.db") as db:
+        db.execute("UPDATE applications SET last_sequence = ?", (sequence,))
+    db.close()
+
+
+@pytest.mark.parametrize("event", ["check", "confirmed", "refused", "rolled_back"])
+@pytest.mark.parametrize("ahead_s", [86_500, None])
+def test_sequence_that_nobody_signed_brings_no_offer_and_moves_no_counter(server, event, ahead_s):
+    claimed = HIGHEST if ahead_s is None else int(time.time()) + ahead_s
+    board, other = server.board(server.group()), server.board(server.group("other"), "board-2")
+    published = server.publish(IMAGE).json["sequence"]
+    if event == "check":
+        board.told["sequence"] = claimed
+    else:
+        board.check()
+        assert board.report(event, "1.1.0", claimed, "crash").status == 204
+        board.told["sequence"] = claimed if event == "confirmed" else 0
+    assert board.check().status == 204
+    reason = server.api("GET", "/devices/board-1/explain").json["reason"]
+    assert "it claims a sequence that nobody signed" in reason
+    assert last_sequence(server) == published
+    assert other.offer() is not None
+    assert server.publish(IMAGE, "1.2.0").status == 201
+
+
+@pytest.mark.parametrize("ahead_s", [3600 + 60, 86400 + 60, None])
+def test_device_at_the_end_of_the_counter_gets_nothing_signed_anew(server, ahead_s):
+    board = server.board(server.group())
+    server.publish(IMAGE)
+    last = HIGHEST if ahead_s is None else int(time.time()) + ahead_s
+    set_last_sequence(server, last)
+    assert board.check(sequence=last).status == 204
+    assert "an hour ahead of the clock" in server.api("GET", "/devices/board-1/explain").json["reason"]
+    assert last_sequence(server) == last
+
+
+@pytest.mark.parametrize("ahead_s", [86400 + 60, None])
+def test_publishing_at_the_end_of_the_counter_is_refused(server, ahead_s):
+    server.publish(IMAGE)
+    last = HIGHEST if ahead_s is None else int(time.time()) + ahead_s
+    set_last_sequence(server, last)
+    answer = server.publish(IMAGE, "1.2.0")
+    assert (answer.status, "a day ahead of the server's clock" in answer.detail) == (409, True)
+    assert last_sequence(server) == last
+
+
+def test_confirmation_never_goes_back(server):
+    board = server.board(server.group())
+    board.check(sequence=20, version="1.2.0", confirmed_version="1.2.0")
+    assert board.report("confirmed", "1.1.0", 10).status == 204
+    shown = server.api("GET", "/devices/board-1").json
+    assert (shown["confirmed_version"], shown["sequence"], shown["events"][0]["version"]) == ("1.2.0", 20, "1.1.0")
+
+
+def test_server_signs_the_security_version_of_the_image(server):
+    board = server.board(server.group())
+    image = make_image(size=5000, security=7)
+    release = server.publish(image).json
+    assert release["security_version"] == 7
+    assert base64.b64decode(board.offer()["manifest"]) == make_manifest(image, release["sequence"], security=7)
+
+
 def test_sequences_of_an_application_only_grow(server):
     versions = ["1.3.0", "1.1.0", "1.2.0"]
     sequences = [server.publish(IMAGE, version).json["sequence"] for version in versions]
@@ -112,8 +185,9 @@ def test_sequences_of_an_application_only_grow(server):
 def test_publisher_release_is_passed_on_as_it_was_signed(server, publisher):
     board = server.board(server.group(key=publisher))
     sequence = int(time.time())
-    fields = sign(publisher, make_manifest(IMAGE, sequence, security=3))
-    release = server.publish(IMAGE, **fields).json
+    image = make_image(size=5000, security=3)
+    fields = sign(publisher, make_manifest(image, sequence, security=3))
+    release = server.publish(image, **fields).json
     offer = board.offer()
     assert {key: offer[key] for key in fields} == fields
     assert (release["sequence"], release["security_version"]) == (sequence, 3)

@@ -32,17 +32,43 @@ def test_bad_image_is_refused_with_the_reason_and_leaves_nothing(shared, name):
 def test_image_for_another_chip_than_all_devices_is_refused(server):
     server.board(server.group()).check()
     answer = server.publish(make_image(chip=9))
-    assert (answer.status, "it is for the ESP32-S3" in answer.detail) == (400, True)
+    assert (answer.status, "it is for the ESP32-S3" in answer.detail, "board-1 (ESP32)" in answer.detail) == (400, 1, 1)
     assert nothing_is_left(server)
 
 
-def test_image_larger_than_the_smallest_slot_is_refused(server):
-    group = server.group()
-    server.board(group, slot_size=len(IMAGE) - 1).check()
+def test_image_larger_than_the_smallest_slot_is_refused_naming_the_device(server):
+    group, image = server.group(), make_image(size=80_000)
+    server.board(group, slot_size=70_000).check()
     server.board(group, "board-2").check()
-    answer = server.publish(IMAGE)
-    assert (answer.status, f"which has {len(IMAGE) - 1} bytes" in answer.detail) == (400, True)
+    answer = server.publish(image)
+    assert (answer.status, "that of board-1, which has 70000 bytes" in answer.detail) == (400, True)
     assert nothing_is_left(server)
+
+
+@pytest.mark.parametrize("told", [{"slot_size": 1}, {"slot_size": 65535}, {"slot_size": 0}, {"chip": 4242}])
+def test_device_that_tells_what_no_board_can_be_keeps_nobody_from_publishing(server, told):
+    group = server.group()
+    server.board(group, "board-0", **told).check()
+    assert server.publish(make_image(size=80_000)).status == 201
+    server.board(group, "board-2").check()
+    assert server.publish(make_image(size=80_000), "1.2.0").status == 201
+
+
+def test_slot_that_counts_is_found_among_those_that_do_not(server):
+    group, image = server.group(), make_image(size=80_000)
+    for number, size in enumerate((1, 70_000, 0)):
+        server.board(group, f"board-{number}", slot_size=size).check()
+    assert "that of board-1, which has 70000 bytes" in server.publish(image).detail
+    assert nothing_is_left(server)
+
+
+def test_manifest_more_than_a_day_ahead_of_the_clock_is_refused(server, publisher):
+    server.group(key=publisher)
+    for sequence, status in ((2**32 - 1, 400), (int(time.time()) + 86_500, 400), (int(time.time()) + 86_300, 201)):
+        answer = server.publish(IMAGE, **sign(publisher, make_manifest(IMAGE, sequence)))
+        assert answer.status == status
+        assert status == 201 or "more than a day ahead of the server's clock" in answer.detail
+        assert status == 201 or nothing_is_left(server)
 
 
 def test_upload_over_16_mib_is_refused(server):
@@ -74,6 +100,7 @@ def test_upload_refused_for_its_manifest_keeps_the_artifact_of_another_release(s
         ({"version": "1.2.0"}, "its version is 1.2.0"),
         ({"chip": 9}, "its chip is 9"),
         ({"size": 17}, "its image size is 17"),
+        ({"security": 3}, "its security version is 3"),
         ({"image": make_image(b"other", size=5000)}, "its SHA-256 is"),
     ],
 )

@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -78,11 +80,30 @@ def test_key_that_no_group_trusts_exits_4(twinslot, signed_in, image, publisher,
     assert twinslot("publish", image, *arguments, "--key", publisher).code == 0
 
 
-def test_garbage_is_refused_by_the_server_with_4(twinslot, signed_in, tmp_path) -> None:
-    twinslot("group", "create", "garbage", "--app", "grill")
-    (tmp_path / "garbage").write_bytes(os.urandom(20_000))
-    result = twinslot("publish", tmp_path / "garbage", "--app", "grill", "--version", "1.0.0", "--json")
+@pytest.mark.parametrize("damage", ["garbage", "flipped", "cut", "padded"])
+def test_what_is_no_whole_image_exits_3_and_is_never_sent(twinslot, signed_in, image, damage) -> None:
+    app = f"grill-{damage}"
+    twinslot("group", "create", damage, "--app", app)
+    whole = image.read_bytes()
+    damaged = {
+        "garbage": os.urandom(20_000),
+        "flipped": whole[:9000] + bytes([whole[9000] ^ 1]) + whole[9001:],
+        "cut": whole[:-5],
+        "padded": whole + bytes(16),
+    }
+    image.write_bytes(damaged[damage])
+    # An address where nobody answers: had anything been sent, the exit code would be 4.
+    arguments = ("--app", app, "--version", "1.0.0", "--server", "http://127.0.0.1:1", "--json")
+    result = twinslot("publish", image, *arguments)
+    assert (result.code, result.out) == (3, "")
+    assert str(image) in result.err
+
+
+def test_port_that_is_taken_exits_4(twinslot, server, tmp_path) -> None:
+    port = server[0].rpartition(":")[2]
+    result = twinslot("serve", "--data", tmp_path / "data", "--port", port)
     assert (result.code, result.out) == (4, "")
+    assert port in result.err
 
 
 def test_token_is_made_for_one_scope(twinslot, server) -> None:
@@ -96,3 +117,27 @@ def test_second_server_on_the_same_data_is_refused(twinslot, server) -> None:
     assert (result.code, result.out) == (4, "")
     assert str(server[1]) in result.err
     assert stat.S_IMODE((server[1] / "jwt.key").stat().st_mode) == 0o600
+
+
+def test_tokens_of_a_group_are_made_listed_and_revoked(twinslot, signed_in) -> None:
+    group = twinslot("group", "create", "tokens", "--app", "lamp", "--json").document
+    made = twinslot("group", "token", group["id"], "--json").document
+    assert made["token"] != group["token"]
+    assert twinslot("group", "revoke", group["id"], made["id"], "--json").document["revoked"] == made["id"]
+    listed = twinslot("group", "tokens", group["id"], "--json").document
+    revoked = {each["id"]: each["revoked_at"] for each in listed["items"]}
+    assert len(revoked) == 2 and revoked.pop(made["id"]) and list(revoked.values()) == [None]
+    assert made["token"] not in json.dumps(listed)
+    assert made["id"] in twinslot("group", "tokens", group["id"]).out
+    assert twinslot("group", "revoke", group["id"], "nothing").code == 4
+
+
+def test_server_says_where_it_listens_as_one_document(tmp_path) -> None:
+    command = [sys.executable, "-m", "twinslot_tools", "serve", "--data", str(tmp_path / "data"), "--port", "0"]
+    with subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "}\n")
+        address = json.loads("".join(lines) + "}")["listening"]
+        assert address.startswith("http://127.0.0.1:")
+        process.terminate()
+        assert process.stdout.read() == ""

@@ -34,7 +34,7 @@ def test_keys_and_macs_are_the_vectors(case) -> None:
 async def test_group_is_told_to_whoever_proves_its_token(server, signed_in, new_group) -> None:
     group = await provision.ask_group(signed_in, new_group["id"], new_group["token"], "kettle-1")
     assert group.app == "kettle" and len(group.trusted) == 1
-    settings = provision.configuration(group, "kettle-1", app="kettle", version="1.0.0", poll_s=1)
+    settings = provision.configuration(group, "kettle-1", app="kettle", version="1.0.0", poll_s=1, trial_s=20)
     assert new_group["token"] not in json.dumps(settings)
 
 

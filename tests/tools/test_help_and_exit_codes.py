@@ -4,12 +4,16 @@ from pathlib import Path
 
 import pytest
 
+SIM = ("sim", "--group", "g", "--token", "t", "--flash", "f")
 COMMANDS = [
     ("serve",),
     ("token",),
     ("keygen",),
     ("group", "create"),
     ("group", "list"),
+    ("group", "token"),
+    ("group", "tokens"),
+    ("group", "revoke"),
     ("device", "list"),
     ("device", "show"),
     ("explain",),
@@ -27,7 +31,7 @@ def test_help_of_each_command_teaches_by_an_example(twinslot, command) -> None:
     words = " ".join(result.out.split())
     assert result.code == 0
     assert "twinslot " + " ".join(command) in words.partition("Example: ")[2]
-    assert "--json" in words or command == ("serve",)
+    assert "--json" in words
 
 
 @pytest.mark.parametrize(
@@ -46,11 +50,32 @@ def test_help_of_each_command_teaches_by_an_example(twinslot, command) -> None:
         ("image", "build", "--app", "kettle", "--version", "1.0.0", "--out", "x", "--mute", "--crashing"),
         ("image", "build", "--app", "kettle", "--version", "1.0", "--out", "x"),
         ("fleet", "--group", "g", "--token", "t", "--count", "0"),
+        ("fleet", "--group", "g", "--token", "t", "--count", "1", "--prefix", "no/such/"),
+        ("fleet", "--group", "g", "--token", "t", "--count", "1", "--until", "soon"),
+        (*SIM, "--device", "b", "--until", "soon"),
+        (*SIM, "--device", "b", "--poll", "86401"),
+        (*SIM, "--device", "../b"),
+        ("sim", "--group", 'g"', "--token", "t", "--device", "b", "--flash", "f"),
+        ("sim", "--group", "g", "--token", "t\n", "--device", "b", "--flash", "f"),
+        (*SIM, "--device", "b", "--app", ""),
+        ("keygen", "--out", "."),
+        ("keygen", "--out", ".."),
+        ("keygen", "--out", "/"),
+        ("group", "create", "kit/chen", "--app", "kettle"),
+        ("group", "create", "kitchen", "--app", ".."),
+        ("group", "create", "kit\tchen", "--app", "kettle"),
+        ("group", "create", "kitchen", "--app", "ü" * 33),
+        ("group", "create", "kit\udcffchen", "--app", "kettle"),
+        ("image", "build", "--app", "kettle", "--version", "1.0.0", "--out", "f\udcff"),
+        ("group", "tokens", ".."),
+        ("device", "show", "."),
     ],
-    ids=" ".join,
+    ids=lambda arguments: ascii(" ".join(arguments)),
 )
 def test_wrong_usage_exits_2_and_writes_nothing(twinslot, tmp_path, monkeypatch, arguments) -> None:
     monkeypatch.chdir(tmp_path)
+    if arguments != ("group", "list"):
+        monkeypatch.setenv("TWINSLOT_TOKEN", "x")
     result = twinslot(*arguments)
     assert (result.code, result.out) == (2, "")
     assert result.err.strip()
@@ -68,12 +93,37 @@ def test_server_that_does_not_answer_exits_4_and_names_the_address(twinslot, mon
     assert "http://127.0.0.1:1" in result.err and "TWINSLOT_SERVER" in result.err
 
 
-@pytest.mark.parametrize("address", ["nonsense", "http://", "ftp://127.0.0.1"])
-def test_address_that_is_none_exits_4(twinslot, monkeypatch, address) -> None:
+@pytest.mark.parametrize(
+    "address",
+    [
+        "nonsense",
+        "http://",
+        "ftp://127.0.0.1",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:x",
+        "http://[::1",
+        "http://a b",
+        "http://host/?q",
+        "http://user@host",
+        f"http://{'a' * 70}.example",
+    ],
+)
+def test_address_that_is_none_exits_2_wherever_it_comes_from(twinslot, monkeypatch, address) -> None:
     monkeypatch.setenv("TWINSLOT_TOKEN", "x")
     result = twinslot("device", "list", "--server", address)
-    assert result.code == 4
-    assert "Traceback" not in result.err
+    assert (result.code, result.out) == (2, "")
+    assert "Traceback" not in result.err and address in result.err
+    monkeypatch.setenv("TWINSLOT_SERVER", address)
+    assert twinslot("device", "list").code == 2
+
+
+@pytest.mark.parametrize("token", ["to ken", "to\nken", "to\x1bken", "töken", "to\udcffken"])
+def test_token_that_can_be_none_exits_2_and_is_not_shown(twinslot, monkeypatch, token) -> None:
+    monkeypatch.setenv("TWINSLOT_TOKEN", token)
+    result = twinslot("device", "list")
+    assert (result.code, result.out) == (2, "")
+    assert "TWINSLOT_TOKEN" in result.err and "ken holds" not in result.err.replace("TWINSLOT_TOKEN", "")
+    assert token not in result.err
 
 
 @pytest.mark.parametrize(

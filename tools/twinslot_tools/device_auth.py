@@ -5,15 +5,16 @@ import hmac
 import re
 import secrets
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from twinslot_tools.client import document, unreachable
-from twinslot_tools.errors import ServerRefused, UsageError
-from twinslot_tools.options import DEVICE_ID
+from twinslot_tools.errors import ServerRefused
+from twinslot_tools.options import checked_device
 
-_FIELD = re.compile(r'(\w+)="([^"]*)"')
+_FIELD = re.compile(r'(\w+)="([ !#-~]*)"', re.ASCII)
 
 
 def device_key(group_token: str, device: str) -> bytes:
@@ -34,16 +35,12 @@ def answer_mac(key: bytes, *, status: int, request: str, fields: Mapping[str, st
     return _mac(key, "twinslot-response-1", str(status), request, *said, digest)
 
 
-async def get(server: str, path: str, *, group: str, token: str, device: str) -> dict[str, object]:
+async def get(server: str, path: str, *, group: str, token: str, device: str) -> dict[str, Any]:
     """The server's authenticated answer to a GET of `path` by the device.
 
     Raises `ServerRefused` when it knows no such group and token, when its answer proves nothing, or when there is none.
     """
-    if not DEVICE_ID.fullmatch(device):
-        raise UsageError(
-            f"{device!r} is no device id: 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit"
-        )
-    key = device_key(token, device)
+    key = device_key(token, checked_device(device))
     url = server.rstrip("/") + path
     nonce = ""
     timeout = aiohttp.ClientTimeout(total=60)
@@ -63,7 +60,7 @@ async def get(server: str, path: str, *, group: str, token: str, device: str) ->
                         raise ServerRefused(f"{server} does not know group {group} with this token", 401)
                     if not proven:
                         raise ServerRefused(f"what answers at {server} can't prove that it knows group {group}")
-                    answered: dict[str, object] = await document(answer)
+                    answered: dict[str, Any] = await document(answer, dict)
                     return answered
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise unreachable(server, error) from error

@@ -41,3 +41,15 @@ class NotConfirmed(TwinslotError):
     """The time was up, or the board was switched off, before it had confirmed the wanted version."""
 
     exit_code = 1
+
+
+class Interrupted(TwinslotError):
+    """Somebody pressed Ctrl-C; there is nothing to say about it."""
+
+    exit_code = 130
+
+
+class OutputClosed(TwinslotError):
+    """Whoever read the output reads no more, as `head` does; as with other tools there is nothing to say about it."""
+
+    exit_code = 141

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from twinslot_tools.console_lines import Progress
+from twinslot_tools.output import PlainConsole, literal, printable, written
 
 BAR_WIDTH = 30
 
@@ -21,12 +21,12 @@ class FleetView:
     `to_stderr` leaves standard output to something else. `on_line` of a board is what `listener` returns for it.
     """
 
-    def __init__(self, title: str, names: Sequence[str], *, to_stderr: bool = False, force_plain: bool = False) -> None:
+    def __init__(self, title: str, names: Sequence[str], *, to_stderr: bool = False) -> None:
         self.title = title
         self.progress = {name: Progress() for name in names}
-        self._console = Console(file=sys.stderr if to_stderr else sys.stdout, highlight=False)
-        self._plain = force_plain or not self._console.is_terminal or self._console.is_dumb_terminal
-        self._live = None if self._plain else Live(self._table(), console=self._console, refresh_per_second=8)
+        self._console = PlainConsole(sys.stderr if to_stderr else sys.stdout)
+        plain = not self._console.is_terminal or self._console.is_dumb_terminal
+        self._live = None if plain else Live(self._table(), console=self._console, refresh_per_second=8)
         self._steps: dict[str, tuple[str, int]] = {}
 
     def __enter__(self) -> Self:
@@ -46,8 +46,9 @@ class FleetView:
         return lambda line: self._heard(name, line)
 
     def say(self, line: str) -> None:
-        """`line` is shown, above the table if there is one."""
-        self._console.print(line, markup=False, soft_wrap=True)
+        """`line` is shown, above the table if there is one; raises what `written` raises."""
+        with written(self._console.file):
+            self._console.print("\n".join(map(printable, line.split("\n"))), soft_wrap=True)
 
     def _heard(self, name: str, line: str) -> None:
         progress = self.progress[name]
@@ -64,13 +65,13 @@ class FleetView:
             self.say(f"{name}: {progress.phase}{version}{f' {percent} %' if percent else ''}")
 
     def _table(self) -> Table:
-        table = Table(title=self.title, title_justify="left")
+        table = Table(title=literal(self.title, "table.title"), title_justify="left")
         table.add_column("device", no_wrap=True)
         table.add_column("runs", min_width=6, no_wrap=True)
         table.add_column("last step", min_width=25, no_wrap=True)
         table.add_column("download", width=BAR_WIDTH + 6)
         for name, progress in self.progress.items():
-            table.add_row(name, progress.version, progress.phase, _bar(progress.percent))
+            table.add_row(literal(name), literal(progress.version), literal(progress.phase), _bar(progress.percent))
         return table
 
 

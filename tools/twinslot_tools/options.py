@@ -6,6 +6,7 @@ import re
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 
 import semver
 import typer
@@ -17,8 +18,8 @@ T = TypeVar("T")
 DEFAULT_SERVER = "http://127.0.0.1:8080"
 DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of tables.")]
-Server = Annotated[str, typer.Option("--server", envvar="TWINSLOT_SERVER", metavar="URL", help="The server's address.")]
+NAME_BYTES = 64
+PRINTABLE_ASCII = re.compile(r"[!-~]+")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -34,14 +35,66 @@ def bearer_token() -> str:
             "TWINSLOT_TOKEN is not set. On the server's machine, `twinslot token --data DIR` prints a token; "
             "then: export TWINSLOT_TOKEN=..."
         )
+    if not PRINTABLE_ASCII.fullmatch(token):
+        raise UsageError(
+            "TWINSLOT_TOKEN holds something that no token has; `twinslot token --data DIR` makes a new one"
+        )
     return token
 
 
+def checked_server(url: str) -> str:
+    """`url` without a slash at its end, when it can be the address of a server."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").encode("idna")
+        usable = host and parts.scheme in ("http", "https") and parts.port != 0 and PRINTABLE_ASCII.fullmatch(url)
+    except ValueError:
+        usable = False
+    if not usable or parts.username is not None or parts.query or parts.fragment:
+        raise UsageError(f"{url!r} is no address of a server; one looks like http://127.0.0.1:8080")
+    return url.rstrip("/")
+
+
+def checked_name(what: str, name: str) -> str:
+    """`name`, when it can be that of `what` by the server's rule; `what` is for people."""
+    if not name or not name.isprintable() or "/" in name or name in (".", "..") or len(name.encode()) > NAME_BYTES:
+        raise UsageError(f"{name!r} is no name for {what}: 1 to {NAME_BYTES} bytes, printable and without '/'")
+    return name
+
+
 def checked_app(app: str) -> str:
-    """`app`, when it can be an application's name: 1 to 64 bytes of UTF-8."""
-    if not 1 <= len(app.encode()) <= 64:
-        raise UsageError(f"{app!r} is no name for an application: 1 to 64 bytes, please")
-    return app
+    """`app`, when it can be an application's name."""
+    return checked_name("an application", app)
+
+
+def checked_device(device: str) -> str:
+    """`device`, when it can be a device's id."""
+    if not DEVICE_ID.fullmatch(device):
+        raise UsageError(
+            f"{device!r} is no device id: 1 to 64 of A-Z a-z 0-9 . _ : -, beginning with a letter or digit"
+        )
+    return device
+
+
+def checked_group(group: str) -> str:
+    """`group`, when it can be sent as a group's id; the server says whether it is one."""
+    if not PRINTABLE_ASCII.fullmatch(group) or '"' in group:
+        raise UsageError(f"{group!r} is no id of a group; `twinslot group list` shows them")
+    return group
+
+
+def checked_token(token: str) -> str:
+    """`token`, when it can be a group's."""
+    if not PRINTABLE_ASCII.fullmatch(token):
+        raise UsageError("--token holds something that no group's token has; `twinslot group create` prints one")
+    return token
+
+
+def checked_segment(what: str, part: str) -> str:
+    """`part`, when an address can hold it: clients remove `.` and `..` from one."""
+    if part in ("", ".", ".."):
+        raise UsageError(f"{part!r} is no id of {what}")
+    return part
 
 
 def checked_version(version: str) -> str:
@@ -58,3 +111,12 @@ def readable(path: Path) -> Path:
             return path
     except OSError as error:
         raise BadFile(f"can't read {path}: {error.strerror}") from error
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of tables.")]
+Server = Annotated[
+    str,
+    typer.Option(
+        "--server", envvar="TWINSLOT_SERVER", metavar="URL", help="The server's address.", callback=checked_server
+    ),
+]

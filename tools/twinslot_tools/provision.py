@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from twinslot_tools import device_auth
 from twinslot_tools.board_files import board_files
 from twinslot_tools.errors import ServerRefused
-
-TRIAL_S = 300
+from twinslot_tools.shapes import fits
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,9 @@ async def ask_group(server: str, group: str, token: str, device: str) -> Group:
     Raises `ServerRefused` when the server does not know the group with this token, or can't be reached.
     """
     answer = await device_auth.get(server, "/device/v1/keys", group=group, token=token, device=device)
-    app, trusted = answer.get("app"), answer.get("trusted")
-    if not isinstance(app, str) or not isinstance(trusted, list) or not trusted:
+    if not fits(answer, {"app": str, "trusted": [str]}) or not answer["trusted"]:
         raise ServerRefused(f"{server} named no application or no key for group {group}")
-    return Group(server.rstrip("/"), group, token, app, tuple(str(key) for key in trusted))
+    return Group(server, group, token, answer["app"], tuple(answer["trusted"]))
 
 
 def configuration(
@@ -46,7 +44,7 @@ def configuration(
     version: str,
     wifi: Mapping[str, str] | None = None,
     poll_s: int | None = None,
-    trial_s: int = TRIAL_S,
+    trial_s: int,
 ) -> dict[str, object]:
     """The content of `/twinslot.json`. `app` and `version` are those of the image that the board starts with."""
     settings: dict[str, object] = {

@@ -1,5 +1,6 @@
 """From an image's file to a release on the server."""
 
+import asyncio
 import base64
 import io
 import json
@@ -16,11 +17,18 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from twinslot_tools import signing
+from twinslot_sim import image as esp_image
+from twinslot_tools import shapes, signing
 from twinslot_tools.client import api, call, session
 from twinslot_tools.errors import BadFile, ServerRefused
+from twinslot_tools.output import printable
 
 OnSent = Callable[[int], None]
+
+LARGEST_IMAGE_BYTES = 16 << 20
+TRIES = 5
+NOT_FOUND = 404
+CONFLICT = 409
 
 
 @dataclass(frozen=True)
@@ -39,33 +47,81 @@ async def publish(
 ) -> dict[str, Any]:
     """The release is on the server, durably; returns what the server says of it.
 
-    With `key` it is signed here, else by the server. `on_sent` hears how many more bytes have left.
+    With `key` it is signed here, else by the server. `on_sent` hears how many more bytes have left. Raises `BadFile`
+    for an image that no chip would boot, before anything is sent, and `ServerRefused`.
     """
-    releases = f"/applications/{quote(release.app, safe='')}"
+    url = api(server, f"/applications/{quote(release.app, safe='')}")
+    about: dict[str, Any] = {
+        "version": release.version,
+        "strategy": release.strategy,
+        "upgradable_from": release.upgradable_from,
+        "manifest": None,
+        "signature": None,
+    }
+    facts = await asyncio.to_thread(checked_image, release.path)
     async with session(server, token) as http:
-        about: dict[str, Any] = {
-            "version": release.version,
-            "strategy": release.strategy,
-            "upgradable_from": release.upgradable_from,
-            "manifest": None,
-            "signature": None,
+        if key is None:
+            return await _upload(http, url, about, release.path, on_sent)
+        return await _publish_signed(http, url, about, release, facts, key, on_sent)
+
+
+def checked_image(path: Path) -> signing.ImageFacts:
+    """What a manifest says of the image at `path`; raises `BadFile` when a chip would not boot it."""
+    facts = signing.image_facts(path)
+    if facts.size_bytes > LARGEST_IMAGE_BYTES:
+        raise BadFile(f"{path} is larger than any app image: {facts.size_bytes} bytes")
+    try:
+        image = esp_image.parse(path.read_bytes())
+    except OSError as error:
+        raise BadFile(f"can't read {path}: {error.strerror}") from error
+    except esp_image.ImageError as error:
+        raise BadFile(f"{path}: {error}. Build or copy it again") from error
+    if image.length != facts.size_bytes:
+        raise BadFile(
+            f"{path} goes on for {facts.size_bytes - image.length} bytes after its image. "
+            "Publish the build's `.app-bin`, unpadded"
+        )
+    return facts
+
+
+async def _publish_signed(
+    http: aiohttp.ClientSession,
+    url: str,
+    about: dict[str, Any],
+    release: Release,
+    facts: signing.ImageFacts,
+    key: RSAPrivateKey,
+    on_sent: OnSent,
+) -> dict[str, Any]:
+    """The release is on the server; when somebody else's took the sequence meanwhile, it was signed again."""
+    last = await _last_sequence(http, url)
+    tries = TRIES
+    while True:
+        tries -= 1
+        sequence = signing.next_sequence(last, int(time.time()))
+        data = signing.manifest(facts, app=release.app, version=release.version, sequence=sequence)
+        signature = signing.sign(key, data)
+        signed = {
+            **about,
+            "manifest": base64.b64encode(data).decode(),
+            "signature": base64.b64encode(signature).decode(),
         }
-        if key is not None:
-            sequence = signing.next_sequence(await _last_sequence(http, api(server, releases)), int(time.time()))
-            facts = signing.image_facts(release.path)
-            data = signing.manifest(facts, app=release.app, version=release.version, sequence=sequence)
-            about["manifest"] = base64.b64encode(data).decode()
-            about["signature"] = base64.b64encode(signing.sign(key, data)).decode()
-        answer: dict[str, Any] = await _upload(http, api(server, f"{releases}/releases"), about, release.path, on_sent)
-        return answer
+        try:
+            return await _upload(http, url, signed, release.path, on_sent)
+        except ServerRefused as error:
+            if error.status != CONFLICT or not tries:
+                raise
+            last = await _last_sequence(http, url)
+            if last < sequence:  # it was another conflict
+                raise
 
 
 async def _last_sequence(http: aiohttp.ClientSession, url: str) -> int:
     """The highest sequence of the application, 0 when the server does not know it yet."""
     try:
-        return int((await call(http, "GET", url))["last_sequence"])
+        return int((await call(http, "GET", url, shapes.APPLICATION))["last_sequence"])
     except ServerRefused as error:
-        if error.status == 404:
+        if error.status == NOT_FOUND:
             return 0
         raise
 
@@ -83,7 +139,7 @@ async def _upload(
         part.set_content_disposition("form-data", name="release")
         part = body.append(file, {"Content-Type": "application/octet-stream"})
         part.set_content_disposition("form-data", name="image", filename=path.name)
-        answer: dict[str, Any] = await call(http, "POST", url, data=body)
+        answer: dict[str, Any] = await call(http, "POST", f"{url}/releases", shapes.RELEASE, data=body)
         return answer
 
 
@@ -103,8 +159,8 @@ class _Watched(io.BufferedReader):
 @contextmanager
 def progress_bar(path: Path, *, shown: bool) -> Iterator[OnSent]:
     """A bar on standard error while a file is sent, when somebody looks."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     errors = Console(stderr=True)
     with Progress(*columns, console=errors, transient=True, disable=not (shown and errors.is_terminal)) as progress:
-        task = progress.add_task(f"uploading {path.name}", total=path.stat().st_size)
+        task = progress.add_task(f"uploading {printable(path.name)}", total=path.stat().st_size)
         yield lambda size_bytes: progress.advance(task, size_bytes)

@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from twinslot_tools.errors import BadFile, ServerRefused
+from twinslot_tools.errors import BadFile, ServerRefused, UsageError
 
 KEY_BITS = 3072
 EXPONENT = 65537
@@ -84,11 +84,14 @@ def sign(key: rsa.RSAPrivateKey, data: bytes) -> bytes:
 def make_key(out: Path) -> Path:
     """A new key lies in `out`, readable by its owner alone, and its public half in the returned path.
 
-    Raises `BadFile` when either exists: a key that devices trust can't be made again.
+    Raises `UsageError` when `out` is a folder, and `BadFile` when either exists: a key that devices trust can't be made
+    again.
     """
+    if out.name in ("", "..") or os.path.isdir(out):  # noqa: PTH112 - it has no error for a name that is too long
+        raise UsageError(f"{out} is a folder: --out is the name of a new file, such as publisher.pem")
     public = out.with_name(out.name + ".pub")
     for path in (out, public):
-        if path.exists():
+        if os.path.lexists(path):
             raise BadFile(f"{path} exists, and keygen never overwrites a key: choose another --out")
     key = rsa.generate_private_key(public_exponent=EXPONENT, key_size=KEY_BITS)
     private_pem = key.private_bytes(

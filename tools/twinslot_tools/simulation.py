@@ -1,14 +1,14 @@
 """Simulated boards as the commands use them: made, run, and watched until they have confirmed a version."""
 
 import asyncio
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from twinslot_sim import factory, micropython
+from twinslot_sim import factory, flash_lock, micropython
 from twinslot_sim.applications import app_image
 from twinslot_sim.board import Board
 from twinslot_sim.bootloader import NoBootableImage
@@ -16,12 +16,18 @@ from twinslot_sim.factory import FactoryError
 from twinslot_sim.image import ImageError
 from twinslot_sim.micropython import NoInterpreter
 from twinslot_sim.nor import FlashFileError
-from twinslot_tools import provision
+from twinslot_sim.vfs import NoFileSystem
+from twinslot_tools import identity, provision
 from twinslot_tools.console_lines import Lines
-from twinslot_tools.errors import BadFile, NoDevice
+from twinslot_tools.errors import BadFile, NoDevice, TwinslotError
+from twinslot_tools.stopping import together
 
 WIFI = {"ssid": "simulated", "password": "simulated"}
+TRIAL_S = 20
+"""How long a release may take to prove itself; short, so that somebody who waits sees one that does not go. Each board
+adds a second, since all of them share this machine's processors."""
 LOOK_EVERY_S = 0.1
+PROVISIONED_AT_ONCE = 8
 FACTORY_VERSION = "1.0.0"
 
 
@@ -36,6 +42,7 @@ class Simulated:
     keep_bytes: int = 0
     on_line: Callable[[str], None] = lambda line: None
     board: Board = field(init=False)
+    _unheard: TwinslotError | None = field(init=False, default=None)
 
     def power_on(self, interpreter: list[str]) -> None:
         """The board exists, and its serial port; it runs from `run_until` on."""
@@ -45,8 +52,17 @@ class Simulated:
             heap_bytes=self.heap_bytes,
             cut_at_op=self.cut_at_op,
             keep_bytes=self.keep_bytes,
-            on_output=Lines(self.on_line).feed,
+            on_output=self._heard,
         )
+        self._lines = Lines(self.on_line)
+
+    def _heard(self, data: bytes) -> None:
+        """`on_line` has heard it; when it can't, the board is switched off, and `run_until` raises why."""
+        try:
+            self._lines.feed(data)
+        except TwinslotError as error:
+            self._unheard = error
+            self.board.power_off()
 
     def confirmed_version(self) -> str | None:
         """The version that the board keeps, `None` before its agent has first run."""
@@ -76,6 +92,8 @@ class Simulated:
             stopped.cancel()
             self.board.power_off()
             await running
+        if self._unheard:
+            raise self._unheard
         return outcome
 
 
@@ -99,15 +117,75 @@ class Outcome:
     port: str
 
 
-async def make_board(
-    flash: Path, group: provision.Group, device: str, *, app: str | None, version: str, poll_s: int
-) -> None:
-    """`flash` is a factory-fresh board of the group, running a healthy `version` of `app`, or else of the group's."""
-    name = app or group.app
-    settings = provision.configuration(group, device, app=name, version=version, wifi=WIFI, poll_s=poll_s)
+@dataclass(frozen=True)
+class Plan:
+    """Whose boards they are, and what those run that have to be made. `app` is `None` for the group's own."""
+
+    server: str
+    group: str
+    token: str
+    app: str | None = None
+    version: str = FACTORY_VERSION
+    poll_s: int = 1
+
+
+async def prepare(boards: Sequence[Simulated], plan: Plan) -> ExitStack:
+    """The boards' flashes are there, each of its own board, and no other simulator runs them until the result closes.
+
+    A flash that is missing is made, factory-fresh; one that exists stays as it is, but for the server's address. Raises
+    `BadFile` when it is another board's, or can't be used or made, `ServerRefused` when the server does not know the
+    group.
+    """
+    limit = asyncio.Semaphore(PROVISIONED_AT_ONCE)
+    with ExitStack() as locks:
+
+        async def prepare_one(board: Simulated) -> None:
+            async with limit:
+                locks.enter_context(await _prepared(board, plan, TRIAL_S + len(boards)))
+
+        await together([prepare_one(board) for board in boards])
+        return locks.pop_all()
+
+
+async def _prepared(board: Simulated, plan: Plan, trial_s: int) -> BinaryIO:
+    """The lock on the board's flash."""
     with translated():
-        image = app_image(name, version)
-        await asyncio.to_thread(factory.make_flash, flash, image, provision.files(settings))
+        if _is_there(board.flash):
+            return _adopted(board, plan)
+        factory.check_writable(board.flash)
+        group = await provision.ask_group(plan.server, plan.group, plan.token, board.device)
+        make = partial(_make_flash, board.flash, group, board.device, plan, trial_s)
+        making = asyncio.ensure_future(asyncio.to_thread(flash_lock.made, board.flash, make))
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            (await making).close()  # the thread can't be stopped, and the folder may be about to go
+            raise
+
+
+def _adopted(board: Simulated, plan: Plan) -> BinaryIO:
+    lock = flash_lock.locked(board.flash)
+    try:
+        identity.adopt(board.flash, server=plan.server, group=plan.group, token=plan.token, device=board.device)
+    except BaseException:
+        lock.close()
+        raise
+    return lock
+
+
+def _is_there(flash: Path) -> bool:
+    try:
+        return flash.exists()
+    except OSError as error:
+        raise BadFile(f"the flash file {flash} can't be used: {error.strerror}") from error
+
+
+def _make_flash(flash: Path, group: provision.Group, device: str, plan: Plan, trial_s: int) -> None:
+    app = plan.app or group.app
+    settings = provision.configuration(
+        group, device, app=app, version=plan.version, wifi=WIFI, poll_s=plan.poll_s, trial_s=trial_s
+    )
+    factory.make_flash(flash, app_image(app, plan.version), provision.files(settings))
 
 
 def interpreter() -> list[str]:
@@ -123,23 +201,11 @@ def translated() -> Iterator[None]:
         yield
     except NoInterpreter as error:
         raise NoDevice(str(error)) from error
-    except (FlashFileError, FactoryError, NoBootableImage, ImageError) as error:
+    except (FlashFileError, FactoryError, NoBootableImage, NoFileSystem, ImageError) as error:
         raise BadFile(str(error)) from error
 
 
-@contextmanager
-def stop_on_signals(timeout_s: float | None) -> Iterator[asyncio.Event]:
-    """An event that is set by SIGTERM, by SIGINT (Ctrl-C), or after `timeout_s`."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
-        loop.add_signal_handler(number, stop.set)
-    timer = None if timeout_s is None else loop.call_later(timeout_s, stop.set)
-    try:
-        yield stop
-    finally:
-        if timer:
-            timer.cancel()
-        for number in signals:
-            loop.remove_signal_handler(number)
+def with_the_ram_of_a_board(command: list[str]) -> bool:
+    """True when that interpreter's heap holds what a board's does; raises `NoDevice` when it is no MicroPython."""
+    with translated():
+        return micropython.is_32_bit(command)

@@ -10,6 +10,7 @@ Layout (ESP-IDF `esp_app_format.h`, checks of `bootloader_support/src/esp_image_
 | 23 | u8 | 1 when a SHA-256 follows the checksum |
 | 24 | segments | each u32 load address, u32 length, data |
 | 32 | u32 | 0xABCD5432, the application's description, first in the first segment |
+| 36 | u32 | its `secure_version` |
 | … | padding | up to a multiple of 16; its last byte is the XOR of all segment data, seed 0xEF |
 | … | 32 bytes | SHA-256 of everything before it, when flagged |
 """
@@ -43,6 +44,7 @@ class Image:
     chip: int
     size_bytes: int
     sha256: bytes
+    security_version: int
 
 
 def chip_name(chip: int) -> str:
@@ -69,7 +71,12 @@ def parse(data: bytes) -> Image:
             raise ImageError("image: its appended SHA-256 is wrong, so the file is damaged; build or copy it again")
     if len(data) > total:
         raise ImageError(f"image: {len(data) - total} bytes follow its end; {_USE_APP_BIN}, unpadded")
-    return Image(struct.unpack_from("<H", data, 12)[0], len(data), hashlib.sha256(data).digest())
+    return Image(
+        chip=struct.unpack_from("<H", data, 12)[0],
+        size_bytes=len(data),
+        sha256=hashlib.sha256(data).digest(),
+        security_version=struct.unpack_from("<I", data, _DESCRIPTION_OFFSET + 4)[0],
+    )
 
 
 def _check_is_app(data: bytes) -> None:

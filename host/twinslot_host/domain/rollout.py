@@ -2,15 +2,19 @@
 
 The decision about one release, in this order; the first that applies is its reason:
 
-1. the device can't take any offer now (never checked in, in a trial, no second slot, another application)
+1. the device can't take any offer now (never checked in, in a trial, no second slot, another application, or a claim
+   to a sequence that nobody signed)
 2. the rollout reaches nobody (`suspended`, or `targeted` without a filter)
 3. the version can't follow the one that runs (not higher, or not in upgradable_from)
 4. no key that the group trusts signed it
 5. it is for another chip, or larger than the slot
 6. it failed on this device
 7. its security version is below the confirmed release's
-8. a publisher's signature that is older than what the device has confirmed, or than what failed on it
-9. a higher one is offered
+8. a higher one is offered
+9. its signature is older than what the device has confirmed, or than what failed on it, and it can't be signed anew
+
+A device's word never moves an application's counter far: a claim that nobody signed, and that no clock explains, ends
+at 1; a new signature for a device is at most an hour ahead of the clock, and a published one at most a day.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,6 +27,9 @@ from twinslot_host.domain.versions import parsed, unreachable_reason
 
 SERVER = "server"  # as `signed_by` and in `trusted`: the server's own key
 OFFERED = "offered"
+
+AHEAD_LIMIT_S = 24 * 3600  # how far ahead of the clock a sequence may be
+ANEW_AHEAD_LIMIT_S = 3600  # ... when a check-in causes it: less, so that no device keeps a publisher from publishing
 
 
 @dataclass(frozen=True)
@@ -104,11 +111,15 @@ def decide(device: Device, policy: Policy, releases: Collection[Release], last_s
     `last_sequence` is the application's highest so far, `now_s` the clock in Unix seconds.
     """
     ranked = sorted(releases, key=_rank, reverse=True)
+    floor = max(device.sequence, max(device.failed, default=0))
     unready = _unready_reason(device, policy)
+    if unready is None and floor > max(last_sequence, now_s + AHEAD_LIMIT_S):
+        unready = f"it claims a sequence that nobody signed; provision the device again ({floor}, a day ahead or more)"
     if unready is not None:
         return Decision(None, unready, tuple(Verdict(release, False, unready) for release in ranked))
     confirmed_security = _confirmed_security_version(device, ranked)
-    floor = max(device.sequence, max(device.failed, default=0))
+    fresh = max(next_sequence(last_sequence, now_s), floor + 1)
+    fresh_sequence = fresh if fresh <= now_s + ANEW_AHEAD_LIMIT_S else None
     offer: Offer | None = None
     verdicts = []
     for release in ranked:
@@ -116,7 +127,7 @@ def decide(device: Device, policy: Policy, releases: Collection[Release], last_s
         if reason is None and offer is not None:
             reason = f"{offer.release.version} is offered, which is higher"
         if reason is None:
-            offer = _offer(release, floor, next_sequence(last_sequence, now_s))
+            offer = _offer(release, floor, fresh_sequence)
             reason = OFFERED if offer is not None else _stale_reason(device, release)
             verdicts.append(Verdict(release, offer is not None, reason))
         else:
@@ -173,15 +184,19 @@ def _untrusted_reason(policy: Policy, release: Release) -> str:
     return "a publisher signed it with a key that the device's group does not trust"
 
 
-def _offer(release: Release, floor: int, fresh_sequence: int) -> Offer | None:
+def _offer(release: Release, floor: int, fresh_sequence: int | None) -> Offer | None:
     if release.sequence > floor:
         return Offer(release, release.sequence, sign_anew=False)
-    if release.signed_by == SERVER:
-        return Offer(release, max(fresh_sequence, floor + 1), sign_anew=True)
+    if release.signed_by == SERVER and fresh_sequence is not None:
+        return Offer(release, fresh_sequence, sign_anew=True)
     return None
 
 
 def _stale_reason(device: Device, release: Release) -> str:
+    if release.signed_by == SERVER:
+        return (
+            "a new signature for it would be more than an hour ahead of the clock; it is offered when time has passed"
+        )
     if release.sequence <= device.sequence:
         return "its signature is older than what the device has confirmed; sign it again"
     return "its signature is older than that of a release which failed on this device; sign it again"

@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 
 from twinslot_host.artifacts import Incoming
+from twinslot_host.config import SLOT_LEAST_BYTES
 from twinslot_host.domain import image as images
 from twinslot_host.domain import manifest as manifests
 from twinslot_host.domain import rollout
-from twinslot_host.domain.image import Image, chip_name
+from twinslot_host.domain.image import CHIPS, Image, chip_name
 from twinslot_host.domain.manifest import Manifest
 from twinslot_host.domain.signature import verified
 from twinslot_host.errors import Conflict, Invalid
@@ -40,7 +42,7 @@ async def check_early(services: Services, account: str, draft: Draft) -> None:
 
 async def publish(services: Services, account: str, draft: Draft, incoming: Incoming) -> Release:
     """The release, durable. Raises Invalid or Conflict, saying what to do, with nothing changed."""
-    image = images.parse(await asyncio.to_thread(incoming.path.read_bytes))
+    image = await asyncio.to_thread(_parsed, incoming.path)
     try:
         async with services.database.write() as db:
             application = await applications.ensure(db, account, draft.app, services.now_ms())
@@ -55,6 +57,10 @@ async def publish(services: Services, account: str, draft: Draft, incoming: Inco
     return release
 
 
+def _parsed(path: Path) -> Image:
+    return images.parse(path.read_bytes())
+
+
 async def _discard_unused(services: Services, sha256: str) -> None:
     async with services.database.write() as db:
         if not await releases.uses(db, sha256):
@@ -67,16 +73,20 @@ async def _check_free(db: Connection, application: Application, draft: Draft) ->
 
 
 async def _check_fits(db: Connection, application: Application, image: Image) -> None:
-    slots = await devices.slots_of_application(db, application.id)
-    if slots and image.chip not in slots:
-        names = ", ".join(chip_name(chip) for chip in slots)
-        raise Invalid(f"image: it is for the {chip_name(image.chip)}, and the application's devices are: {names}")
-    smallest = slots.get(image.chip, 0)
-    if 0 < smallest < image.size_bytes:
+    """Only what a board can be counts, so that no device keeps others from their release by what it tells."""
+    slots = await devices.smallest_slots(db, application.id, SLOT_LEAST_BYTES)
+    known = [slot for slot in slots if slot.chip in CHIPS]
+    if known and all(slot.chip != image.chip for slot in known):
+        names = ", ".join(f"{slot.device} ({chip_name(slot.chip)})" for slot in known)
         raise Invalid(
-            f"image: its {image.size_bytes} bytes do not fit the smallest slot among the application's devices,"
-            f" which has {smallest} bytes; make it smaller"
+            f"image: it is for the {chip_name(image.chip)}, and the application's devices are others: {names}"
         )
+    for slot in known:
+        if slot.chip == image.chip and 0 < slot.size_bytes < image.size_bytes:
+            raise Invalid(
+                f"image: its {image.size_bytes} bytes do not fit the smallest slot among the application's devices,"
+                f" that of {slot.device}, which has {slot.size_bytes} bytes; make it smaller"
+            )
 
 
 async def _add(
@@ -86,7 +96,7 @@ async def _add(
         manifest, signed = await _signed_by_server(db, services, application, draft, image)
         signed_by = rollout.SERVER
     else:
-        manifest = _checked_manifest(application, draft, image, draft.manifest)
+        manifest = _checked_manifest(application, draft, image, draft.manifest, services.now_s())
         signed_by = await _signer(db, application, draft.manifest, draft.signature)
         signed = Signed(manifest.sequence, draft.manifest, draft.signature)
     new = NewRelease(
@@ -112,11 +122,17 @@ async def _signed_by_server(
     known = await groups.of_application(db, application.id)
     if known and all(group.trust != rollout.SERVER for group in known):
         raise Invalid(f"the groups of {draft.app} trust only their publisher's key; publish with --key FILE")
+    sequence = rollout.next_sequence(application.last_sequence, services.now_s())
+    if sequence > services.now_s() + rollout.AHEAD_LIMIT_S:
+        raise Conflict(
+            f"the last sequence of {draft.app}, {application.last_sequence}, is a day ahead of the server's clock;"
+            " set the clock, or wait until it gets there"
+        )
     manifest = Manifest(
         app=draft.app,
         version=draft.version,
-        sequence=rollout.next_sequence(application.last_sequence, services.now_s()),
-        security_version=0,
+        sequence=sequence,
+        security_version=image.security_version,
         chip=image.chip,
         size_bytes=image.size_bytes,
         sha256=image.sha256,
@@ -124,17 +140,23 @@ async def _signed_by_server(
     return manifest, Signed(manifest.sequence, *services.signer.sign(manifest))
 
 
-def _checked_manifest(application: Application, draft: Draft, image: Image, encoded: bytes) -> Manifest:
+def _checked_manifest(application: Application, draft: Draft, image: Image, encoded: bytes, now_s: int) -> Manifest:
     manifest = manifests.decode(encoded)
     for what, signed, actual in (
         ("application", manifest.app, draft.app),
         ("version", manifest.version, draft.version),
         ("chip", manifest.chip, image.chip),
+        ("security version", manifest.security_version, image.security_version),
         ("image size", manifest.size_bytes, image.size_bytes),
         ("SHA-256", manifest.sha256.hex(), image.sha256.hex()),
     ):
         if signed != actual:
             raise Invalid(f"manifest: its {what} is {signed}, and the upload's is {actual}; sign this image again")
+    if manifest.sequence > now_s + rollout.AHEAD_LIMIT_S:
+        raise Invalid(
+            f"manifest: its sequence {manifest.sequence} is more than a day ahead of the server's clock, {now_s};"
+            " set the clock of the machine that signs, and sign it again"
+        )
     if manifest.sequence <= application.last_sequence:
         raise Conflict(
             f"manifest: its sequence {manifest.sequence} is not higher than {application.last_sequence},"

@@ -15,7 +15,7 @@ async def account_of(request: web.Request, scope: str) -> str:
     """
     services = request.app[SERVICES]
     scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    caller = tokens.read(services.jwt_key, token.strip()) if scheme.lower() == "bearer" else None
+    caller = tokens.read(services.jwt_key, token.strip(), services.now_s()) if scheme.lower() == "bearer" else None
     if caller is None or not await accounts.exists(services.database.reader, caller.account):
         raise Unauthorized("a valid bearer token is needed; `twinslot token` makes one", "Bearer")
     if scope not in caller.scopes:

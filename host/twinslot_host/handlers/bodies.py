@@ -1,12 +1,13 @@
 """Bodies and queries, bounded and checked before anything is done."""
 
+import asyncio
 from typing import TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from twinslot_host.config import PAGE_DEFAULT, PAGE_LIMIT
-from twinslot_host.errors import Invalid, TooLarge
+from twinslot_host.config import BODY_S, PAGE_DEFAULT, PAGE_LIMIT
+from twinslot_host.errors import Invalid, TooLarge, TooSlow
 
 _OFFSET_LIMIT = 1 << 31
 
@@ -20,7 +21,15 @@ class Body(BaseModel):
 
 
 async def read_limited(request: web.Request, limit_bytes: int) -> bytes:
-    """The whole body. Raises TooLarge as soon as it is known to be over the limit."""
+    """The whole body. Raises TooLarge as soon as it is known to be over the limit, TooSlow when it takes over 30 s."""
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await _read(request, limit_bytes)
+    except TimeoutError:
+        raise TooSlow(f"the body did not come within {BODY_S:g} s") from None
+
+
+async def _read(request: web.Request, limit_bytes: int) -> bytes:
     if (request.content_length or 0) > limit_bytes:
         raise TooLarge(f"the body is larger than {limit_bytes} bytes")
     body = bytearray()

@@ -1,18 +1,20 @@
 """POST /api/v1/applications/{app}/releases: multipart/form-data, `release` as JSON, then `image`, streamed."""
 
+import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Literal
 
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from twinslot_host.artifacts import receive
-from twinslot_host.config import API_BODY_LIMIT_BYTES, UPLOAD_CHUNK_BYTES
+from twinslot_host.config import API_BODY_LIMIT_BYTES, UPLOAD_CHUNK_BYTES, UPLOAD_SILENCE_S
 from twinslot_host.domain.names import checked_name
 from twinslot_host.domain.versions import checked_version
-from twinslot_host.errors import Invalid, TooLarge
+from twinslot_host.errors import Invalid, TooLarge, TooSlow
 from twinslot_host.flows.publish import Draft, check_early, publish
 from twinslot_host.handlers import views
 from twinslot_host.handlers.bearer import account_of
@@ -89,10 +91,8 @@ async def _part(parts: MultipartReader, name: str) -> BodyPartReader:
 
 
 async def _next(parts: MultipartReader) -> MultipartReader | BodyPartReader | None:
-    try:
+    async with _told():
         return await parts.next()
-    except _MALFORMED:
-        raise Invalid("the multipart body is malformed") from None
 
 
 async def _text(part: BodyPartReader) -> bytes:
@@ -105,8 +105,21 @@ async def _text(part: BodyPartReader) -> bytes:
 
 
 async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
+    while True:
+        async with _told():
+            chunk = await part.read_chunk(UPLOAD_CHUNK_BYTES)
+        if not chunk:
+            return
+        yield chunk
+
+
+@asynccontextmanager
+async def _told() -> AsyncIterator[None]:
+    """What reading raises for bad input leaves the block as Invalid, and a minute of silence as TooSlow."""
     try:
-        while chunk := await part.read_chunk(UPLOAD_CHUNK_BYTES):
-            yield chunk
+        async with asyncio.timeout(UPLOAD_SILENCE_S):
+            yield
+    except TimeoutError:
+        raise TooSlow(f"nothing more of the upload came for {UPLOAD_SILENCE_S:g} s") from None
     except _MALFORMED:
         raise Invalid("the multipart body is malformed") from None

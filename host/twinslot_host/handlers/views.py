@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from twinslot_host.domain.rollout import Decision
 from twinslot_host.store.devices import Device
 from twinslot_host.store.events import Event
+from twinslot_host.store.group_tokens import Token
 from twinslot_host.store.groups import Group
 from twinslot_host.store.releases import Release
 
@@ -31,6 +32,17 @@ def new_group(row: Group, token: str) -> View:
         "token": token,
         "created_at": date(row.created_at_ms),
     }
+
+
+def new_token(row: Token) -> View:
+    """A token as its creator sees it, once."""
+    return {"id": str(row.id), "token": row.token, "created_at": date(row.created_at_ms)}
+
+
+def token(row: Token) -> View:
+    """A token in a list: what is secret stays out."""
+    revoked_at = None if row.revoked_at_ms is None else date(row.revoked_at_ms)
+    return {"id": str(row.id), "created_at": date(row.created_at_ms), "revoked_at": revoked_at}
 
 
 def device(row: Device, last_report: Event | None) -> View:

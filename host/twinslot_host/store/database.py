@@ -9,8 +9,8 @@ from pathlib import Path
 
 import aiosqlite
 
-from twinslot_host.errors import StorageFull
-from twinslot_host.store.migrations import migrate
+from twinslot_host.errors import NotADataDir, StorageFull
+from twinslot_host.store.migrations import check_ours, migrate
 
 Connection = aiosqlite.Connection
 
@@ -31,10 +31,19 @@ class Database:
 
     @classmethod
     async def open(cls, path: Path, now_ms: int) -> "Database":
-        """The database at `path`, made with mode 0600 when it is not there."""
+        """The database at `path`, made with mode 0600 when it is not there. Raises NotADataDir when it is damaged."""
+        try:
+            return await cls._open(path, now_ms)
+        except (OSError, sqlite3.DatabaseError) as error:
+            told = error.strerror if isinstance(error, OSError) else error
+            raise NotADataDir(f"{path} can't be used as the database: {told}; restore it from a backup") from error
+
+    @classmethod
+    async def _open(cls, path: Path, now_ms: int) -> "Database":
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         writer = await _connect(path)
         try:
+            await check_ours(writer)
             await writer.execute("PRAGMA journal_mode=WAL")
             await writer.execute("PRAGMA synchronous=FULL")
             await writer.execute("PRAGMA foreign_keys=ON")

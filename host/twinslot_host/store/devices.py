@@ -50,6 +50,15 @@ class CheckIn:
     reset_cause: int
 
 
+@dataclass(frozen=True)
+class Slot:
+    """What a device told of the chip it is, and of the slot that does not run; 0 bytes: of none that counts."""
+
+    chip: int
+    device: str
+    size_bytes: int
+
+
 async def find(db: Connection, account: str, device: str) -> Device | None:
     """The account's device of that id, or None."""
     row = await one(db, f"{_SELECT} WHERE d.account_id = ? AND d.device = ?", (account, device))
@@ -126,15 +135,21 @@ async def count_seen(db: Connection) -> int:
     return await number(db, "SELECT COUNT(*) FROM devices WHERE last_seen_at_ms IS NOT NULL")
 
 
-async def slots_of_application(db: Connection, application: int) -> dict[int, int]:
-    """For each chip among the devices of the application's groups, the smallest slot in bytes; 0 if none has any."""
+async def smallest_slots(db: Connection, application: int, least_bytes: int) -> list[Slot]:
+    """For each chip among the devices of the application's groups: the device with the smallest slot.
+
+    Slots below `least_bytes` count only where the chip has no other; their size is 0 then.
+    """
     rows = await all_of(
         db,
-        "SELECT d.chip, MIN(CASE WHEN d.slot_size > 0 THEN d.slot_size END) AS slot FROM devices d"
-        " JOIN groups g ON g.id = d.group_id WHERE g.application_id = ? AND d.chip IS NOT NULL GROUP BY d.chip",
-        (application,),
+        "SELECT chip, device, size FROM (SELECT d.chip, d.device,"
+        " CASE WHEN d.slot_size >= ?1 THEN d.slot_size ELSE 0 END AS size, ROW_NUMBER() OVER"
+        " (PARTITION BY d.chip ORDER BY d.slot_size < ?1, d.slot_size, d.id) AS place"
+        " FROM devices d JOIN groups g ON g.id = d.group_id"
+        " WHERE g.application_id = ?2 AND d.chip IS NOT NULL) AS ranked WHERE place = 1 ORDER BY chip",
+        (least_bytes, application),
     )
-    return {row["chip"]: row["slot"] or 0 for row in rows}
+    return [Slot(row["chip"], row["device"], row["size"]) for row in rows]
 
 
 def _device(row: Row) -> Device:

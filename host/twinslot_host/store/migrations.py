@@ -119,6 +119,14 @@ _FIRST = (
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
 
 
+async def check_ours(db: aiosqlite.Connection) -> None:
+    """The database is empty, or a server's; nothing was changed. Raises NotADataDir for another program's."""
+    cursor = await db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    tables = [row[0] for row in await cursor.fetchall()]
+    if tables and "migrations" not in tables:
+        raise NotADataDir("the database is another program's; restore the server's own from a backup")
+
+
 async def migrate(db: aiosqlite.Connection, now_ms: int) -> None:
     """The schema is this server's. Raises NotADataDir when a newer server has written it."""
     await db.execute(

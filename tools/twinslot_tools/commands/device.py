@@ -5,9 +5,10 @@ from urllib.parse import quote
 
 import typer
 
-from twinslot_tools import client
-from twinslot_tools.options import DEFAULT_SERVER, Json, Server
-from twinslot_tools.output import console, print_facts, print_json, print_table, text
+from twinslot_tools import client, shapes
+from twinslot_tools.options import DEFAULT_SERVER, Json, Server, checked_segment
+from twinslot_tools.output import print_facts, print_json, print_table, text
+from twinslot_tools.output import show as show_line
 
 app = typer.Typer(no_args_is_help=True, help="Devices: what they run, and what happened to them.")
 
@@ -17,7 +18,7 @@ Device = Annotated[str, typer.Argument(metavar="ID", help="The device's id.")]
 @app.command("list", epilog="Example: twinslot device list --json | jq '.items[].version'")
 def list_(server: Server = DEFAULT_SERVER, json: Json = False) -> None:
     """List the devices."""
-    devices = client.everything(server, "/devices")
+    devices = client.everything(server, "/devices", shapes.DEVICE)
     if json:
         print_json(devices)
         return
@@ -40,7 +41,7 @@ def list_(server: Server = DEFAULT_SERVER, json: Json = False) -> None:
 @app.command(epilog="Example: twinslot device show kettle-1")
 def show(device: Device, server: Server = DEFAULT_SERVER, json: Json = False) -> None:
     """Show one device and its latest events."""
-    facts = client.request(server, "GET", f"/devices/{quote(device, safe='')}")
+    facts = client.request(server, "GET", _path(device), shapes.DEVICE_WITH_EVENTS)
     if json:
         print_json(facts)
         return
@@ -52,15 +53,19 @@ def show(device: Device, server: Server = DEFAULT_SERVER, json: Json = False) ->
 
 def explain(device: Device, server: Server = DEFAULT_SERVER, json: Json = False) -> None:
     """Say which release a device is offered, and for every other one why it is not."""
-    answer = client.request(server, "GET", f"/devices/{quote(device, safe='')}/explain")
+    answer = client.request(server, "GET", f"{_path(device)}/explain", shapes.EXPLANATION)
     if json:
         print_json(answer)
         return
     offer = answer["offer"]
     headline = f"{device} is offered {offer['version']}" if offer else f"{device} is offered nothing"
-    console().print(f"{headline}: {answer['reason']}", markup=False)
+    show_line(f"{headline}: {answer['reason']}")
     rows = [[item["version"], item["sequence"], item["offered"], item["reason"]] for item in answer["releases"]]
     print_table("releases", ("version", "sequence", "offered", "why"), rows, "there are no releases of its application")
+
+
+def _path(device: str) -> str:
+    return f"/devices/{quote(checked_segment('a device', device), safe='')}"
 
 
 def _result(result: dict[str, Any] | None) -> str:

@@ -7,7 +7,7 @@ import typer
 
 from twinslot_tools import signing
 from twinslot_tools.options import Json
-from twinslot_tools.output import print_json
+from twinslot_tools.output import print_json, say
 
 
 def keygen(
@@ -25,4 +25,4 @@ def keygen(
     if json:
         print_json({"private": str(out), "public": str(public)})
     else:
-        print(f"{out}: private key, keep it to yourself\n{public}: public key, for `twinslot group create --key`")
+        say(f"{out}: private key, keep it to yourself\n{public}: public key, for `twinslot group create --key`")

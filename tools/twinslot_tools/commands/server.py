@@ -8,7 +8,7 @@ import typer
 
 from twinslot_tools.errors import BadFile, ServerRefused
 from twinslot_tools.options import Json
-from twinslot_tools.output import print_json
+from twinslot_tools.output import print_json, say
 
 MONTH_S = 30 * 24 * 3600
 
@@ -19,6 +19,7 @@ def serve(
     data: Data,
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 picks a free one.")] = 8080,
+    json: Json = False,
 ) -> None:
     """Run the server until it is stopped.
 
@@ -27,9 +28,15 @@ def serve(
     from twinslot_host import app as host_app  # here, since no other command needs the server's libraries
     from twinslot_host import errors as host_errors
 
+    def announce(address: str) -> None:
+        if json:
+            print_json({"listening": address})
+        else:
+            say(f"listening on {address}")
+
     try:
-        host_app.serve(data, host, port)
-    except host_errors.DataDirInUse as error:
+        host_app.serve(data, host, port, announce)
+    except (host_errors.DataDirInUse, host_errors.CannotListen) as error:
         raise ServerRefused(str(error)) from error
     except host_errors.TwinslotError as error:
         raise BadFile(str(error)) from error
@@ -55,4 +62,4 @@ def token(
     if json:
         print_json({"token": issued, "ttl": ttl})
     else:
-        print(issued)
+        say(issued)

@@ -7,11 +7,22 @@ from typing import Annotated
 
 import typer
 
-from twinslot_tools import provision, simulation
+from twinslot_tools import simulation, stopping
 from twinslot_tools.errors import NotConfirmed
-from twinslot_tools.options import DEFAULT_SERVER, Json, Server, checked_app, checked_version, run
-from twinslot_tools.output import print_json
-from twinslot_tools.simulation import FACTORY_VERSION, Outcome, Simulated
+from twinslot_tools.options import (
+    DEFAULT_SERVER,
+    Json,
+    Server,
+    checked_app,
+    checked_device,
+    checked_group,
+    checked_token,
+    checked_version,
+    run,
+)
+from twinslot_tools.output import print_json, printable
+from twinslot_tools.output import say as say_on
+from twinslot_tools.simulation import FACTORY_VERSION, Outcome, Plan, Simulated
 
 GroupId = Annotated[str, typer.Option("--group", metavar="ID", help="The group's id.")]
 GroupToken = Annotated[
@@ -26,7 +37,10 @@ Timeout = Annotated[
     float | None,
     typer.Option(min=0, metavar="S", help="End after so many seconds, with 1 if --until was not reached."),
 ]
-Poll = Annotated[int, typer.Option(min=1, metavar="SECONDS", help="How often a fresh board checks in.")]
+LONGEST_POLL_S = 86_400
+Poll = Annotated[
+    int, typer.Option(min=1, max=LONGEST_POLL_S, metavar="SECONDS", help="How often a fresh board checks in.")
+]
 
 
 def sim(
@@ -57,26 +71,39 @@ def sim(
     Its console is shown, after the path of its serial port, which mpremote can connect to. Killing this command
     (SIGKILL) is a power cut: the same FILE boots again.
     """
-    show = sys.stderr if json else sys.stdout
+    plan = plan_of(server, group, token, app=app, version=version, poll_s=poll)
+    wanted = None if until is None else checked_version(until)
 
     def say(line: str) -> None:
-        print(line, file=show, flush=True)
+        say_on(line, sys.stderr if json else sys.stdout)
 
-    board = Simulated(device, flash, heap, power_cut_at_op, keep_bytes, on_line=say)
+    board = Simulated(checked_device(device), flash, heap, power_cut_at_op, keep_bytes, on_line=say)
     interpreter = simulation.interpreter()
+    if not simulation.with_the_ram_of_a_board(interpreter):
+        say_on("twinslot: this MicroPython has 64-bit words, so its RAM figures are not a board's", sys.stderr)
 
     async def work() -> Outcome:
-        if not flash.exists():
-            known = await provision.ask_group(server, group, token, device)
-            fresh = checked_app(app) if app else None
-            await simulation.make_board(flash, known, device, app=fresh, version=checked_version(version), poll_s=poll)
-        with simulation.translated(), simulation.stop_on_signals(timeout) as stop:
-            board.power_on(interpreter)
-            say(f"serial port: {board.board.port}")
-            return await board.run_until(until, stop)
+        with stopping.on_signals(timeout) as stop:
+            locks = await stopping.before(stop, simulation.prepare([board], plan))
+            with locks, simulation.translated():
+                board.power_on(interpreter)
+                say(f"serial port: {board.board.port}")
+                return await board.run_until(wanted, stop)
 
     outcome = run(work())
     if json:
         print_json({**dataclasses.asdict(outcome), "version": outcome.version or version})
     if until and not outcome.confirmed:
-        raise NotConfirmed(f"{device} has not confirmed {until}; it keeps {outcome.version or version}")
+        raise NotConfirmed(f"{device} has not confirmed {until}; it keeps {printable(outcome.version or version)}")
+
+
+def plan_of(server: str, group: str, token: str, *, app: str | None, version: str, poll_s: int) -> Plan:
+    """The plan of boards with these options; raises `UsageError` for what can't be."""
+    return Plan(
+        server,
+        checked_group(group),
+        checked_token(token),
+        checked_app(app) if app is not None else None,
+        checked_version(version),
+        poll_s,
+    )

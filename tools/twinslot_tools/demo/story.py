@@ -10,11 +10,11 @@ from typing import Any
 
 import aiohttp
 
-from twinslot_tools import client, provision, simulation
+from twinslot_tools import client, shapes, simulation
 from twinslot_tools.demo.shell import Shell
 from twinslot_tools.errors import TwinslotError
 from twinslot_tools.fleet_view import FleetView
-from twinslot_tools.simulation import Simulated
+from twinslot_tools.simulation import Plan, Simulated
 
 APP = "kettle"
 BOARDS = ("kettle-1", "kettle-2", "kettle-3")
@@ -59,7 +59,7 @@ class Stage:
 
     async def device(self, name: str) -> Device:
         """What the server knows of a board."""
-        known: Device = await client.call(self._http, "GET", f"{self._devices}/{name}")
+        known: Device = await client.call(self._http, "GET", f"{self._devices}/{name}", shapes.DEVICE_WITH_EVENTS)
         return known
 
     async def until(self, promise: str, seen: Callable[[Device], bool]) -> None:
@@ -68,7 +68,9 @@ class Stage:
         try:
             async with asyncio.timeout(ACT_S):
                 while True:
-                    known = {device["id"]: device for device in await client.pages(self._http, self._devices)}
+                    known = {
+                        device["id"]: device for device in await client.pages(self._http, self._devices, shapes.DEVICE)
+                    }
                     if all(name in known and seen(known[name]) for name in BOARDS):
                         return
                     await asyncio.sleep(LOOK_EVERY_S)
@@ -99,14 +101,12 @@ async def tell(folder: Path) -> None:
         async with shell.server("data") as server:
             group = await _open_shop(shell, server)
             boards = [Simulated(name, folder / f"{name}.flash") for name in BOARDS]
-            for board in boards:
-                known = await provision.ask_group(server, group["id"], group["token"], board.device)
-                await simulation.make_board(board.flash, known, board.device, app=None, version="1.0.0", poll_s=1)
+            locks = await simulation.prepare(boards, Plan(server, group["id"], group["token"]))
             token = shell.environment["TWINSLOT_TOKEN"]
-            async with client.session(server, token) as http:
-                stage = Stage(shell, http, server, view, boards)
-                stage.listen()
-                with simulation.translated():
+            with locks, simulation.translated():
+                async with client.session(server, token) as http:
+                    stage = Stage(shell, http, server, view, boards)
+                    stage.listen()
                     async with _switched_on(boards, interpreter):
                         kept = await _acts(stage)
     print("\nSeen, and checked against the server's own view:")

@@ -1,0 +1,28 @@
+"""What the `twinslot` command is made of."""
+
+import typer
+
+from twinslot_tools.commands import device, fleet, group, image, keys, publish, server, sim
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Over-the-air updates for MicroPython on ESP32: serve, publish releases, watch devices, simulate them.",
+    epilog="Exit codes: 0 done, 1 a bug or not confirmed in time, 2 usage, 3 bad input file, 4 the server refused, "
+    "5 no device, 130 stopped by Ctrl-C.",
+)
+app.command(epilog="Example: twinslot serve --data ./data")(server.serve)
+app.command(epilog="Example: export TWINSLOT_TOKEN=$(twinslot token --data ./data)")(server.token)
+app.command(epilog="Example: twinslot keygen --out publisher.pem")(keys.keygen)
+app.add_typer(group.app, name="group")
+app.add_typer(device.app, name="device")
+app.command(epilog="Example: twinslot explain kettle-1")(device.explain)
+app.command(epilog="Example: twinslot publish kettle.app-bin --app kettle --version 1.1.0 --key publisher.pem")(
+    publish.publish
+)
+app.command(epilog="Example: twinslot sim --group ID --token T --device kettle-1 --flash kettle-1.flash --until 1.1.0")(
+    sim.sim
+)
+app.command(epilog="Example: twinslot fleet --group ID --token T --count 20 --until 1.1.0")(fleet.fleet)
+app.add_typer(image.app, name="image")
