@@ -24,8 +24,8 @@ from twinslot_tools.stopping import together
 
 WIFI = {"ssid": "simulated", "password": "simulated"}
 TRIAL_S = 20
-"""How long a release may take to prove itself; short, so that somebody who waits sees one that does not go. Each board
-adds a second, since all of them share this machine's processors."""
+"""How long a release may take to prove itself; short, so that somebody who waits sees one that does not go. Each
+further board adds a second, since all of them share this machine's processors."""
 LOOK_EVERY_S = 0.1
 PROVISIONED_AT_ONCE = 8
 FACTORY_VERSION = "1.0.0"
@@ -141,7 +141,7 @@ async def prepare(boards: Sequence[Simulated], plan: Plan) -> ExitStack:
 
         async def prepare_one(board: Simulated) -> None:
             async with limit:
-                locks.enter_context(await _prepared(board, plan, TRIAL_S + len(boards)))
+                locks.enter_context(await _prepared(board, plan, TRIAL_S + len(boards) - 1))
 
         await together([prepare_one(board) for board in boards])
         return locks.pop_all()
