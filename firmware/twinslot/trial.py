@@ -107,10 +107,11 @@ async def undoing(agent: "Agent") -> str:
         hw.keep_running()
     if event == "failed":
         agent.record.drop(random_id(), reason)
+        agent.pace.back_off()
     else:
         agent.record.fail(random_id(), event, reason)
+        agent.pace.pause_s = 0  # the server is to know at once
     log("{} {}: {}".format(event.replace("_", " "), version, reason))
-    agent.pace.back_off()
     return "recorded"
 
 
