@@ -8,13 +8,13 @@ REPLY = struct.Struct("<HHiI")
 
 
 class Op(IntEnum):
-    """What the processor can ask for; a, b, c are the request's three arguments."""
+    """What the processor can ask for; a and b are the request's arguments (the third is unused)."""
 
     HELLO = 1  # → payload: `START` below
     READ = 2  # a address, b length → bytes
     PROGRAM = 3  # a address; payload: bytes
     ERASE = 4  # a address, b length
-    BOOT_PARTITION = 5  # → payload: index of the partition
+    BOOT_PARTITION = 5  # → status: index of the partition
     NEXT_UPDATE = 6  # a index of the partition to start from → status: index
     SET_BOOT = 7  # a index of the partition
     MARK_VALID = 8
