@@ -1,17 +1,22 @@
-# Guards a new image's first boot: whatever that image does or fails to do, the watchdog ends it, and the bootloader
-# goes back to the old one. This file imports nothing that an update brings, and no update replaces it.
+# Guards a new release's first boot: whatever its image or its specification does or fails to do, the watchdog ends it,
+# and the next boot goes back: to the old image by the bootloader, to the old specification by this file. It imports
+# nothing that an update brings, and no update replaces it.
 import json
 import struct
 
 import machine
-from esp32 import Partition
+from esp32 import NVS, Partition
 
-_UNPROVEN = (1, 4)  # PENDING_VERIFY; ABORTED, when the bootloader had nothing else to boot
+_NEW = 0
+_PENDING_VERIFY = 1
+_ABORTED = 4
+_UNPROVEN = (_PENDING_VERIFY, _ABORTED)  # ABORTED, when the bootloader had nothing else to boot
+_SPECIFICATION_STATE = "spec_state"
 _MARGIN_S = 10  # the agent's own deadline comes first, and can say why
 _LONGEST_S = 3600
 
 
-def _on_trial():
+def _image_on_trial():
     slot = Partition(Partition.RUNNING).info()[4]  # pyright: ignore[reportArgumentType] - the stubs know labels only
     tables = Partition.find(Partition.TYPE_DATA, 0, "otadata")
     if not tables or slot not in ("ota_0", "ota_1"):
@@ -25,13 +30,35 @@ def _on_trial():
     return False
 
 
+def _specification_on_trial():
+    """A specification that came alone begins its trial with this boot, as the bootloader has it for an image; one that
+    was in its trial is aborted."""
+    state = None
+    try:
+        nvs = NVS("twinslot")
+        state = nvs.get_i32(_SPECIFICATION_STATE)
+        if state not in (_NEW, _PENDING_VERIFY):
+            return False
+        try:
+            # CUT: as it was, and the next boot does it; or pending, and the next boot aborts it.
+            nvs.set_i32(_SPECIFICATION_STATE, _PENDING_VERIFY if state == _NEW else _ABORTED)
+        except OSError:  # NVS is full: erasing takes no room, and without a state no specification is on trial
+            state = None
+            # CUT: as it was, and the next boot does it.
+            nvs.erase_key(_SPECIFICATION_STATE)
+        nvs.commit()
+    except OSError:
+        return False  # none was ever tried
+    return state == _NEW
+
+
 def _trial_s():
     with open("/twinslot.json") as file:
         return max(1, min(_LONGEST_S, int(json.load(file).get("trial_s", 300))))
 
 
 # A soft reset leaves the watchdog running, and a new one would begin to count anew.
-if _on_trial() and machine.reset_cause() != machine.SOFT_RESET:
+if machine.reset_cause() != machine.SOFT_RESET and (_specification_on_trial() or _image_on_trial()):
     machine.WDT(timeout=(300 + _MARGIN_S) * 1000)
     try:
         machine.WDT(timeout=(_trial_s() + _MARGIN_S) * 1000)

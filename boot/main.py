@@ -1,7 +1,8 @@
 # Starts the application: a module `app` with a function `main()`, frozen in the image or a file on the board.
 #
-# When it fails, the board restarts: in a trial that is the way back to the old image, else another chance in a clean
-# heap. After five such boots in a row the agent runs alone, so that the board can be reached and updated.
+# When it fails, the board restarts: in a trial that is the way back to the old image and specification, else another
+# chance in a clean heap. After five such boots in a row the agent runs alone, so that the board can be reached and
+# updated.
 import sys
 import time
 

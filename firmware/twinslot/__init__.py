@@ -4,7 +4,8 @@
     agent = twinslot.Agent()
     await agent.run()           # beside the application's other tasks
 
-or, without asyncio, `twinslot.update_now()`. Import it early: it needs 4 KiB of the heap in one piece.
+or, without asyncio, `twinslot.update_now()`. `twinslot.specification()` is what the application is configured with.
+Import it early: it needs 4 KiB of the heap in one piece.
 """
 
 import gc
@@ -13,8 +14,9 @@ import gc
 _threshold = gc.threshold()
 gc.threshold(1024)
 from .agent import Agent, update_now  # noqa: E402
+from .configuration import specification  # noqa: E402
 
 gc.collect()
 gc.threshold(_threshold)
 
-__all__ = ("Agent", "update_now")
+__all__ = ("Agent", "specification", "update_now")

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from . import config, hw, record, states, trial, update
+from . import config, configuration, hw, record, states, trial, update
 from .errors import Rejected, Unreachable
 from .liaison import Liaison
 from .log import log
@@ -21,7 +21,8 @@ SAFE_AFTER_CRASHES = 5
 
 
 async def _idle(agent: "Agent") -> str:
-    """The wait is over and the server was asked; with an offer or without."""
+    """The application has its specification, the wait is over and the server was asked; with an offer or without."""
+    await configuration.took(agent)
     await agent.pace.pause()
     try:
         await agent.liaison.check_in()
@@ -57,14 +58,22 @@ class Agent:
     The hooks may be plain functions or asynchronous ones:
     - `on_progress(done, size)` in bytes, while an image is fetched;
     - `consent(version)` returns whether that version may be installed now; asked again at the next check-in;
+    - `configure(specification)` is given the specification in force after each start, when there is one, before the
+      self-test; in a trial an exception ends that;
     - `self_test()` returns whether the application works, asked in a trial; an exception counts as no.
 
-    An exception in one of the others ends that attempt; the next check-in makes another. What has no underscore is for
-    the states. Raises ConfigError when the board is not provisioned or has no second slot.
+    An exception in one of the first two ends that attempt; the next check-in makes another. What has no underscore is
+    for the states. Raises ConfigError when the board is not provisioned or has no second slot.
     """
 
-    def __init__(self, on_progress: "Hook" = None, consent: "Hook" = None, self_test: "Hook" = None) -> None:
-        self.set_hooks(on_progress, consent, self_test)
+    def __init__(
+        self,
+        on_progress: "Hook" = None,
+        consent: "Hook" = None,
+        self_test: "Hook" = None,
+        configure: "Hook" = None,
+    ) -> None:
+        self.set_hooks(on_progress, consent, self_test, configure)
         self.config = config.load()
         self.running = hw.running_slot()
         self.started_ms = time.ticks_ms()
@@ -75,14 +84,17 @@ class Agent:
         self.liaison = Liaison(self.config, self.record, self.pace, hw.slot(1 - self.running).size, self.safe)
         self.release: dict = {}  # checked and accepted, as the record has it
         self.transfer_path = ""
+        self.specification = b""  # the release's, until it is stored; empty when it brings none
+        self.took: "bool | None" = None  # whether the application took the specification in force, None: not yet given
         self.failure: "tuple[str, str]" = ("", "")  # event and reason of what `undoing` records
         self._machine = states.Machine()
 
-    def set_hooks(self, on_progress: "Hook", consent: "Hook", self_test: "Hook") -> None:
+    def set_hooks(self, on_progress: "Hook", consent: "Hook", self_test: "Hook", configure: "Hook") -> None:
         """These hooks are used from now on."""
         self.on_progress = on_progress
         self.consent = consent
         self.self_test = self_test
+        self.configure = configure
 
     @property
     def state(self) -> str:
@@ -132,7 +144,7 @@ def _load_record(version: str, running: int) -> record.Record:
         fields = hw.load_record()
         if fields is None:
             # An image in its trial on a board without a record is not what the board was shipped with.
-            fields = record.factory(version, 1 - running if hw.on_trial() else running)
+            fields = record.factory(version, 1 - running if hw.image_on_trial() else running)
             hw.save_record(fields)
     except hw.RecordUnreadable as error:
         if hw.on_trial():
@@ -145,7 +157,9 @@ def _load_record(version: str, running: int) -> record.Record:
 _only: "Agent | None" = None
 
 
-def update_now(on_progress: "Hook" = None, consent: "Hook" = None, self_test: "Hook" = None) -> bool:
+def update_now(
+    on_progress: "Hook" = None, consent: "Hook" = None, self_test: "Hook" = None, configure: "Hook" = None
+) -> bool:
     """What there is to do has been done once, by an agent with these hooks; returns whether the server was reached.
 
     For applications without asyncio: call it at times when a restart is welcome.
@@ -153,5 +167,5 @@ def update_now(on_progress: "Hook" = None, consent: "Hook" = None, self_test: "H
     global _only
     if _only is None:
         _only = Agent()
-    _only.set_hooks(on_progress, consent, self_test)
+    _only.set_hooks(on_progress, consent, self_test, configure)
     return asyncio.run(_only.update_once())

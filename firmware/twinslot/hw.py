@@ -7,13 +7,16 @@ import machine
 from esp32 import NVS, Partition
 
 from . import otadata, record
-from .errors import ConfigError, TwinslotError
+from .errors import ConfigError, TransferError, TwinslotError
+from .specification import MAX_BYTES
 
 SECTOR_BYTES = 4096
 _RECORD = "state"
 _FLOOR = "floor"
 _FLOOR_FORMAT = "<III"
 _CRASHES = "crashes"
+_PLACES = ("spec0", "spec1")
+_SPECIFICATION_STATE = "spec_state"  # boot/boot.py has the same name
 _NVS_NOT_FOUND = -0x1102
 _RECORD_MAX_BYTES = 1536
 _APP_SLOTS = ("ota_0", "ota_1")
@@ -172,14 +175,78 @@ def crashes() -> int:
 
 def set_crashes(count: int) -> None:
     """`crashes()` is `count` from now on."""
+    _set_i32(_CRASHES, count)
+
+
+def load_specification(place: int) -> memoryview:
+    """The specification that lies in the place, 0 or 1; empty when none can be read there."""
+    buffer = memoryview(bytearray(MAX_BYTES))
+    try:
+        # the stubs know bytearray only
+        return buffer[: NVS("twinslot").get_blob(_PLACES[place], buffer)]  # pyright: ignore[reportArgumentType]
+    except OSError:
+        return buffer[:0]
+
+
+def save_specification(place: int, data: bytes) -> None:
+    """The specification lies in the place, 0 or 1, and was read back. The confirmed one must not be there.
+
+    Raises TransferError when NVS does not take it.
+    """
+    if load_specification(place) == data:
+        return
     nvs = NVS("twinslot")
-    nvs.set_i32(_CRASHES, count)
-    nvs.commit()
+    try:
+        try:
+            # CUT: the place is empty or as it was, and nothing names it.
+            nvs.erase_key(_PLACES[place])  # NVS may not have room for three
+        except OSError:
+            pass  # there was none
+        # CUT: the place is empty or holds it all, and nothing names it yet; the next try finds that.
+        nvs.set_blob(_PLACES[place], data)
+        nvs.commit()
+    except OSError as error:
+        raise TransferError("NVS did not take the specification: {}".format(error))
+    if load_specification(place) != data:
+        raise TransferError("NVS lost the specification")
+
+
+def specification_state() -> "int | None":
+    """How far the trial of a specification that came alone is: NEW, PENDING_VERIFY, ABORTED as in otadata; VALID when
+    it was confirmed, None before the first."""
+    try:
+        return NVS("twinslot").get_i32(_SPECIFICATION_STATE)
+    except OSError:
+        return None
+
+
+def try_specification() -> None:
+    """The next boot that is not a soft reset is the trial of the specification that the record names."""
+    # CUT: armed or not, as the record's `arms` and `switched` tell.
+    _set_i32(_SPECIFICATION_STATE, otadata.NEW)
+
+
+def keep_specification() -> None:
+    """No specification is on trial."""
+    if specification_state() == otadata.PENDING_VERIFY:
+        # CUT: pending, or aborted by the next boot; the record names no trial, and that decides.
+        _set_i32(_SPECIFICATION_STATE, otadata.VALID)
+
+
+def image_on_trial() -> bool:
+    """Whether the running image has yet to be confirmed."""
+    return slot_states()[running_slot()] in (otadata.PENDING_VERIFY, otadata.ABORTED)
 
 
 def on_trial() -> bool:
-    """Whether the running image has yet to be confirmed."""
-    return slot_states()[running_slot()] in (otadata.PENDING_VERIFY, otadata.ABORTED)
+    """Whether what runs, the image or its specification, has yet to be confirmed."""
+    return specification_state() == otadata.PENDING_VERIFY or image_on_trial()
+
+
+def _set_i32(key: str, value: int) -> None:
+    nvs = NVS("twinslot")
+    nvs.set_i32(key, value)
+    nvs.commit()
 
 
 reset_cause = machine.reset_cause

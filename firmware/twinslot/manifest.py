@@ -1,33 +1,57 @@
 """The manifest, and the rules by which a device takes an offer or refuses it. Pure; see docs/protocol.md."""
 
 import struct
+from hashlib import sha256
 
 from . import rsa
 from .errors import Refused
+from .specification import BOTH, IMAGE, MAX_BYTES, SPECIFICATION, decode
 
 _HEAD = "<4sBBHIII32s"
 _HEAD_BYTES = 52
+_TAIL = "<H32s"
+_TAIL_BYTES = 34
 _MAGIC = b"TWSM"
 _FORMAT = 1
-_KIND_IMAGE = 0
+_NO_IMAGE = (0xFFFF, 0, 0, bytes(32))
 
 
 class Manifest:
-    """What was signed. `sha256` is raw bytes, sizes are bytes."""
+    """What was signed. `sha256` is the image's, raw bytes; sizes are bytes; `specification_size` is 0 for none."""
 
     def __init__(self, data: bytes) -> None:
         """Raises Refused("format") when `data` is no manifest of this format, to the last byte."""
         if len(data) < _HEAD_BYTES:
             raise Refused("format", "too short")
-        magic, format_, kind, self.chip, self.sequence, self.security, self.size, self.sha256 = struct.unpack_from(
+        magic, format_, self.kind, self.chip, self.sequence, self.security, self.size, self.sha256 = struct.unpack_from(
             _HEAD, data
         )
-        if magic != _MAGIC or format_ != _FORMAT or kind != _KIND_IMAGE or not self.sequence:
-            raise Refused("format", "not a manifest of an image, format 1")
+        if magic != _MAGIC or format_ != _FORMAT or self.kind > BOTH or not self.sequence:
+            raise Refused("format", "not a manifest of format 1")
+        if self.kind == SPECIFICATION and (self.chip, self.security, self.size, self.sha256) != _NO_IMAGE:
+            raise Refused("format", "an image with a specification that comes alone")
         self.app, at = _text(data, _HEAD_BYTES)
         self.version, at = _text(data, at)
+        self.specification_size, self.specification_sha256 = 0, b""
+        if self.kind != IMAGE:
+            if len(data) - at < _TAIL_BYTES:
+                raise Refused("format", "too short")
+            self.specification_size, self.specification_sha256 = struct.unpack_from(_TAIL, data, at)
+            if not 1 <= self.specification_size <= MAX_BYTES:
+                raise Refused("format", "a specification of {} bytes".format(self.specification_size))
+            at += _TAIL_BYTES
         if at != len(data):
             raise Refused("format", "wrong length")
+
+    def names(self, data: bytes) -> bool:
+        """Whether `data` is the specification that was signed, and JSON."""
+        if len(data) != self.specification_size or sha256(data).digest() != self.specification_sha256:
+            return False
+        try:
+            decode(data)
+        except ValueError:
+            return False
+        return True
 
 
 def _text(data: bytes, at: int) -> "tuple[str, int]":
@@ -63,18 +87,21 @@ class Rules:
         self.confirmed_security = confirmed_security
         self.failed_sequence = failed_sequence
 
-    def check(self, data: bytes, signature: bytes) -> Manifest:
-        """The manifest, when this device may install what it names; else raises Refused with the first reason."""
+    def check(self, data: bytes, signature: bytes, specification: bytes = b"") -> Manifest:
+        """The manifest, when this device may install what it names, `specification` being what the offer brought;
+        else raises Refused with the first reason."""
         if not any(rsa.verify(modulus, data, signature) for modulus in self.trusted):
             raise Refused("signature", "no trusted key made it")
         m = Manifest(data)
+        image = m.kind != SPECIFICATION
         for refused, reason, detail in (
             (m.app != self.app, "application", m.app),
-            (m.chip != self.chip, "chip", m.chip),
+            (image and m.chip != self.chip, "chip", m.chip),
             (m.sequence <= self.confirmed_sequence, "sequence", m.sequence),
-            (m.security < self.confirmed_security, "security_version", m.security),
+            (image and m.security < self.confirmed_security, "security_version", m.security),
             (m.sequence <= self.failed_sequence, "failed_before", m.sequence),
-            (not 0 < m.size <= self.slot_size, "size", m.size),
+            (image and not 0 < m.size <= self.slot_size, "size", m.size),
+            (m.kind != IMAGE and not m.names(specification), "specification", "not what was signed"),
         ):
             if refused:
                 raise Refused(reason, str(detail))

@@ -2,15 +2,17 @@
 
 | field | value |
 | --- | --- |
-| `confirmed` | release: the image that is kept |
+| `confirmed` | release: the image and the specification that are kept |
 | `trial` | release on its way: written before the switch, gone when it is confirmed or has failed; or null |
 | `failed` | `sequence` of the newest release that failed here, 0 for none |
 | `report` | the body of a report that the server has not acknowledged, or null |
 
-A release is `version`, `sequence`, `security`, `sha256` (hex or null), `slot` (0 or 1). One on its way has also `size`
-(bytes), `arms` (how often it was to be switched to), `switched` (whether the last of them was made: otadata alone can't
-tell, since a slot that an earlier trial left ABORTED looks the same), and `ended` (why its trial ended, when the device
-itself ended it).
+A release is `version`, `sequence`, `security`, `sha256` (hex or null), `slot` (0 or 1), `specification` (place 0 or 1,
+or null for none). One on its way has also `kind` (what it carries; one that carries no image names the one that runs),
+`size` (bytes), `link` (where its file can be fetched for some minutes, empty for nowhere), `arms` (how often it was to
+be switched to), `switched` (whether the last of them was made: otadata alone can't tell, since a slot that an earlier
+trial left ABORTED looks the same), and `ended` (why its trial ended, when the device itself ended it). Records written
+before there were specifications have neither `kind` nor `specification`: they are of images, without one.
 
 Power loss: the record lies in NVS, where a write leaves the old value or the new one (ESP-IDF, "NVS: Structure of a
 Page"). Nothing in it is about flash that has not been written and read back before.
@@ -18,6 +20,8 @@ Page"). Nothing in it is about flash that has not been written and read back bef
 
 import json
 from binascii import hexlify
+
+from .specification import IMAGE, LINK_MAX_BYTES, SPECIFICATION, free_place, place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 
 def factory(version: str, slot: int) -> dict:
     """The record of a board that has never been updated."""
-    confirmed = {"version": version, "sequence": 0, "security": 0, "sha256": None, "slot": slot}
+    confirmed = _bare(version, 0, 0, slot)
     return {"confirmed": confirmed, "trial": None, "failed": 0, "report": None}
 
 
@@ -36,19 +40,25 @@ def salvaged(version: str, floor: "tuple[int, int, int] | None") -> dict:
     """The record of a board whose own can't be read, running `version`: what is left is its floor, if anything. Without
     one, every offer is older than the board knows."""
     sequence, security, failed = floor or (0xFFFFFFFF, 0, 0)
-    confirmed = {"version": version, "sequence": sequence, "security": security, "sha256": None, "slot": -1}
+    confirmed = _bare(version, sequence, security, -1)
     return {"confirmed": confirmed, "trial": None, "failed": failed, "report": None}
 
 
-def release(manifest: "Manifest", slot: int) -> dict:
-    """A release on its way to `slot`, not switched to yet."""
+def release(manifest: "Manifest", confirmed: dict, running: int, link: object = None) -> dict:
+    """A release on its way, not switched to yet, to a board that keeps `confirmed` and runs the slot `running`."""
+    alone = manifest.kind == SPECIFICATION
+    if manifest.kind == IMAGE or not isinstance(link, str) or len(json.dumps(link).encode()) > LINK_MAX_BYTES:
+        link = ""
     return {
         "version": manifest.version,
         "sequence": manifest.sequence,
-        "security": manifest.security,
+        "security": confirmed["security"] if alone else manifest.security,
         "size": manifest.size,
-        "sha256": hexlify(manifest.sha256).decode(),
-        "slot": slot,
+        "sha256": confirmed["sha256"] if alone else hexlify(manifest.sha256).decode(),
+        "slot": running if alone else 1 - running,
+        "kind": manifest.kind,
+        "specification": confirmed.get("specification") if manifest.kind == IMAGE else free_place(confirmed),
+        "link": link,
         "arms": 0,
         "switched": False,
         "ended": "",
@@ -101,7 +111,7 @@ class Record:
         return self.trial or self.confirmed
 
     def begin(self, release: dict) -> None:
-        """`release`, which lies in its slot and was read back, is on its way."""
+        """`release`, which lies in its slot and in its place, and was read back, is on its way."""
         # CUT: no trial yet, so the next boot is idle, and the next download finds every sector right.
         self._store(trial=release)
 
@@ -118,20 +128,22 @@ class Record:
         self._store(trial=dict(self.trial, arms=self.trial["arms"] + 1, switched=False))
 
     def switched(self) -> None:
-        """The switch was made: what becomes of the slot from now on is the release's doing."""
-        # CUT: the new image boots all the same, and notes it then.
+        """The switch was made: what becomes of it from now on is the release's doing."""
+        # CUT: the new release boots all the same, and notes it then.
         self._store(trial=dict(self.trial, switched=True))
 
     def end(self, reason: str) -> None:
         """The device itself ends the trial."""
-        # CUT: still pending, so the bootloader rolls back all the same; only the reason is less exact.
+        # CUT: still pending, so the next boot rolls back all the same; only the reason is less exact.
         self._store(trial=dict(self.trial, ended=reason))
 
     def confirm(self, report_id: str) -> None:
         """The trial's release is the confirmed one, and that is to be reported."""
         trial = self.trial
-        confirmed = {key: trial[key] for key in ("version", "sequence", "security", "sha256", "slot")}
-        # CUT: valid in otadata, on trial here; the next boot finds that and confirms again.
+        confirmed: dict = {key: trial[key] for key in ("version", "sequence", "security", "sha256", "slot")}
+        confirmed["specification"] = place(self.confirmed, trial, True)
+        # CUT: an image is valid in otadata, on trial here; the next boot finds that and confirms again. A specification
+        # alone is on trial still, and gets another one.
         self._store(confirmed=confirmed, trial=None, report=_report(report_id, "confirmed", trial, ""))
 
     def fail(self, report_id: str, event: str, reason: str) -> None:
@@ -168,6 +180,13 @@ class Record:
         fields: dict = dict(self._fields, **changes)
         self._save(fields)
         self._fields = fields
+
+
+def _bare(version: str, sequence: int, security: int, slot: int) -> dict:
+    """A release of which no more is known."""
+    release: dict = {"version": version, "sequence": sequence, "security": security, "sha256": None, "slot": slot}
+    release["specification"] = None
+    return release
 
 
 def _report(report_id: str, event: str, about: dict, reason: str) -> dict:

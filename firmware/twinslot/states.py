@@ -5,16 +5,17 @@ Each state is a coroutine of the agent, which returns the event that ended it.
 
 from . import otadata
 from .errors import TwinslotError
+from .specification import IMAGE, SPECIFICATION
 
 # fmt: off
 TABLE = {
     # state          event              next state
     ("booting",     "settled"):        "idle",         # nothing was going on
-    ("booting",     "on_trial"):       "trial",        # a new image's first boot
+    ("booting",     "on_trial"):       "trial",        # a new release's first boot
     ("booting",     "half_confirmed"): "confirming",   # confirmed in otadata, not yet in the record
     ("booting",     "half_switched"):  "switching",    # recorded, or armed, but not booted yet
     ("booting",     "cut_short"):      "switching",    # power failed in the trial: it gets another
-    ("booting",     "undone"):         "undoing",      # the bootloader rolled back
+    ("booting",     "undone"):         "undoing",      # the bootloader, or boot.py, rolled back
     ("booting",     "astray"):         "settling",     # what runs is kept, but otadata says otherwise
 
     ("settling",    "settled"):        "idle",
@@ -34,7 +35,7 @@ TABLE = {
     ("switching",   "switched"):       "resetting",
 
     ("trial",       "proved"):         "confirming",
-    ("trial",       "expired"):        "resetting",    # unconfirmed, so the bootloader rolls back
+    ("trial",       "expired"):        "resetting",    # unconfirmed, so the next boot rolls back
 
     ("confirming",  "confirmed"):      "idle",
     ("undoing",     "recorded"):       "idle",
@@ -65,18 +66,33 @@ class Machine:
         return following
 
 
-def judge_boot(trial: dict, running: int, boot: int, slots: "list[int | None]", cause: int) -> str:
+def runs(trial: dict, running: int, specification: "int | None") -> bool:
+    """Whether what runs is the release on trial.
+
+    `trial` is the record's, empty for none; `running` the running slot; `specification` the state that boot.py keeps
+    for a specification that comes alone, None before the first.
+    """
+    if trial.get("kind", IMAGE) == SPECIFICATION:
+        return specification == otadata.PENDING_VERIFY
+    return bool(trial) and trial["slot"] == running
+
+
+def judge_boot(
+    trial: dict, running: int, boot: int, slots: "list[int | None]", specification: "int | None", cause: int
+) -> str:
     """The event that a boot is. The first line that fits decides.
 
-    `trial` is the record's, empty for none; `running` and `boot` the running slot and the one that otadata selects,
-    0 or 1; `slots` the otadata states of both; `cause` the reset cause.
+    `trial`, `running` and `specification` are as for `runs`; `boot` is the slot that otadata selects, 0 or 1; `slots`
+    the otadata states of both; `cause` the reset cause.
     """
     if not trial:
-        return "settled" if running == boot and slots[running] != otadata.PENDING_VERIFY else "astray"
-    state = slots[trial["slot"]]
-    if running == trial["slot"]:
+        pending = otadata.PENDING_VERIFY in (slots[running], specification)
+        return "settled" if running == boot and not pending else "astray"
+    alone = trial.get("kind", IMAGE) == SPECIFICATION
+    state = specification if alone else slots[trial["slot"]]
+    if runs(trial, running, specification):
         return "half_confirmed" if state == otadata.VALID and boot == running else "on_trial"
-    if state == otadata.NEW:
+    if state == otadata.NEW and not alone:  # a boot.py that knows of no specifications leaves NEW as it is, for ever
         return "half_switched"
     if trial["arms"] >= MAX_ARMS or trial["ended"]:
         return "undone"
@@ -88,5 +104,5 @@ def judge_boot(trial: dict, running: int, boot: int, slots: "list[int | None]", 
 
 
 def why_undone(trial: dict, cause: int) -> str:
-    """The reason to report for a trial that the bootloader ended, or never began."""
+    """The reason to report for a trial that a boot ended, or never began."""
     return trial["ended"] or {POWER_ON: "power", WATCHDOG: "watchdog"}.get(cause, "crash")

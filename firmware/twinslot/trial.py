@@ -1,15 +1,17 @@
-"""The states of an image that has just been switched to, or that a boot finds half way: each returns its event."""
+"""The states of a release that has just been switched to, or that a boot finds half way: each returns its event."""
 
 import asyncio
 import time
 
 from . import hw, states
+from .configuration import took
 from .errors import Rejected, TwinslotError, Unreachable
 from .hooks import settled
 from .liaison import random_id
 from .log import log
 from .otadata import PENDING_VERIFY
 from .pace import jittered
+from .specification import IMAGE, SPECIFICATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,14 +23,14 @@ _RETRY_S = 5
 async def booting(agent: "Agent") -> str:
     """What this boot means is known."""
     record, cause = agent.record, hw.reset_cause()
-    slots = hw.slot_states()
+    slots, specification = hw.slot_states(), hw.specification_state()
     if not record.trial and slots[agent.running] == PENDING_VERIFY and record.confirmed["slot"] != agent.running:
         record.begin_stray(hw.image_version(), agent.running)
     trial = record.trial
-    event = states.judge_boot(trial, agent.running, hw.boot_slot(), slots, cause)
+    event = states.judge_boot(trial, agent.running, hw.boot_slot(), slots, specification, cause)
     if event == "undone":
         agent.failure = "rolled_back", states.why_undone(trial, cause)
-    runs = trial if trial and trial["slot"] == agent.running else record.confirmed
+    runs = trial if states.runs(trial, agent.running, specification) else record.confirmed
     log("slot {}, {}, {}".format(agent.running, runs["version"], event))
     return event
 
@@ -36,6 +38,7 @@ async def booting(agent: "Agent") -> str:
 async def settling(agent: "Agent") -> str:
     """What runs is what boots, and is kept."""
     hw.keep_running()
+    hw.keep_specification()
     if agent.record.confirmed["slot"] != agent.running:
         agent.record.fall_back(random_id(), hw.image_version(), agent.running)
     agent.pace.outlive_trial()
@@ -43,7 +46,7 @@ async def settling(agent: "Agent") -> str:
 
 
 async def trial(agent: "Agent") -> str:
-    """The new image has proved itself, or its time is over and the record says why."""
+    """The new release has proved itself, or its time is over and the record says why."""
     version = agent.record.trial["version"]
     log("trial of", version)
     if not agent.record.trial["switched"]:
@@ -57,6 +60,8 @@ async def trial(agent: "Agent") -> str:
             reason = await asyncio.wait_for_ms(_prove(agent), left_ms)
             if not reason:
                 return "proved"
+            if reason == "configure":
+                break
         except asyncio.TimeoutError:
             break
         except (Unreachable, Rejected) as error:
@@ -70,6 +75,8 @@ async def trial(agent: "Agent") -> str:
 
 async def _prove(agent: "Agent") -> str:
     """Empty when the application works and the server knows; else why not. Raises Unreachable or Rejected."""
+    if not await took(agent):
+        return "configure"
     if not await _works(agent):
         return "self_test"
     await agent.liaison.check_in()
@@ -89,10 +96,12 @@ async def _works(agent: "Agent") -> bool:
 
 
 async def confirming(agent: "Agent") -> str:
-    """The new image is kept."""
-    hw.keep_running()
+    """The new release is kept."""
+    if agent.record.trial.get("kind", IMAGE) != SPECIFICATION:
+        hw.keep_running()
     agent.pace.outlive_trial()
     agent.record.confirm(random_id())
+    hw.keep_specification()
     hw.set_crashes(0)
     log("confirmed", agent.record.confirmed["version"])
     agent.pace.pause_s = 0

@@ -1,4 +1,4 @@
-"""The states of a release on its way into the slot that is not running: each returns its event."""
+"""The states of a release on its way to where nothing runs from yet: each returns its event."""
 
 import asyncio
 import gc
@@ -12,6 +12,7 @@ from .liaison import random_id
 from .log import log
 from .manifest import Manifest, Rules
 from .otadata import NEW
+from .specification import IMAGE, SPECIFICATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,16 +24,21 @@ _SHOW_PERCENT = 5
 async def judging(agent: "Agent") -> str:
     """The offer is this board's and may be installed now; or not, and why has been said."""
     data, offer = b"", agent.liaison.offer
+    agent.liaison.offer = {}  # a few KiB, while a download needs them
     try:
         try:
             data, signature = a2b_base64(offer["manifest"]), a2b_base64(offer["signature"])
-            agent.transfer_path = str(offer["transfer"])
         except (KeyError, TypeError, ValueError):
             raise Refused("format", "not an offer")
-        manifest = _rules(agent).check(data, signature)
+        specification = _decoded(offer.get("specification"))
+        manifest = _rules(agent).check(data, signature, specification)
+        if manifest.kind != SPECIFICATION and "transfer" not in offer:
+            raise Refused("format", "an image without a transfer")
     except Refused as refused:
         return _refuse(agent, data, refused)
-    release = records.release(manifest, 1 - agent.running)
+    agent.transfer_path = str(offer.get("transfer"))
+    agent.specification = specification if manifest.kind != IMAGE else b""
+    release = records.release(manifest, agent.record.confirmed, agent.running, offer.get("link"))
     if agent.consent and not await settled(agent.consent(manifest.version)):
         log("not now:", manifest.version)
         await agent.liaison.tell("deferred", release)
@@ -40,6 +46,14 @@ async def judging(agent: "Agent") -> str:
         return "deferred"
     agent.release = release
     return "accepted"
+
+
+def _decoded(text: object) -> bytes:
+    """The bytes that an offer has as base64, empty when it has none."""
+    try:
+        return a2b_base64(text)  # pyright: ignore[reportArgumentType] - the server's; a TypeError is foreseen
+    except (TypeError, ValueError):
+        return b""
 
 
 def _rules(agent: "Agent") -> Rules:
@@ -72,10 +86,27 @@ def _refuse(agent: "Agent", data: bytes, refused: Refused) -> str:
 
 
 async def downloading(agent: "Agent") -> str:
-    """The release lies in its slot, was read back, and is in the record; or a later try is due."""
+    """The release lies in its slot and in its place, was read back, and is in the record; or a later try is due."""
     release = agent.release
-    log("downloading {}, {} bytes".format(release["version"], release["size"]))
+    log("downloading {}, {} bytes".format(release["version"], release["size"] + len(agent.specification)))
     await agent.liaison.tell("downloading", release)
+    try:
+        if agent.specification:
+            hw.save_specification(release["specification"], agent.specification)
+            agent.specification = b""
+        if release["kind"] != SPECIFICATION:
+            await _fetch(agent, release)
+    except (TransferError, Unreachable) as error:
+        log("download failed:", error)
+        await agent.liaison.tell("failed", release, str(error))
+        agent.pace.back_off()
+        return "broken"
+    agent.record.begin(release)
+    return "downloaded"
+
+
+async def _fetch(agent: "Agent", release: dict) -> None:
+    """The image lies in its slot and was read back. Raises TransferError or Unreachable."""
     gc.collect()
     shown = -1
 
@@ -91,22 +122,26 @@ async def downloading(agent: "Agent") -> str:
         await asyncio.sleep(0)
 
     slot = hw.slot(release["slot"])
-    try:
-        await agent.transfer.fetch(agent.liaison.client, agent.transfer_path, release["size"], slot, progress)
-        if not await agent.transfer.matches(slot, release["size"], unhexlify(release["sha256"])):
-            raise TransferError("hash")
-    except (TransferError, Unreachable) as error:
-        log("download failed:", error)
-        await agent.liaison.tell("failed", release, str(error))
-        agent.pace.back_off()
-        return "broken"
-    agent.record.begin(release)
-    return "downloaded"
+    await agent.transfer.fetch(agent.liaison.client, agent.transfer_path, release["size"], slot, progress)
+    if not await agent.transfer.matches(slot, release["size"], unhexlify(release["sha256"])):
+        raise TransferError("hash")
 
 
 async def switching(agent: "Agent") -> str:
-    """The slot, read back once more, boots next; or it is unfit, and `agent.failure` says why."""
+    """The release, read back once more, runs from the next boot on; or it is unfit, and `agent.failure` says why."""
     release = agent.record.trial
+    kind = release.get("kind", IMAGE)
+    if kind != IMAGE and not len(hw.load_specification(release["specification"])):
+        agent.failure = "failed", "specification"
+        return "unfit"
+    if kind != SPECIFICATION:
+        return await _switch_slot(agent, release)
+    agent.record.arm()
+    hw.try_specification()
+    return _switched(agent, release)
+
+
+async def _switch_slot(agent: "Agent", release: dict) -> str:
     slot = hw.slot(release["slot"])
     if not await agent.transfer.matches(slot, release["size"], unhexlify(release["sha256"])):
         agent.failure = "failed", "hash"
@@ -122,6 +157,10 @@ async def switching(agent: "Agent") -> str:
         log("the chip does not boot it:", error)
         agent.failure = "refused", "image"
         return "unfit"
+    return _switched(agent, release)
+
+
+def _switched(agent: "Agent", release: dict) -> str:
     agent.record.switched()
     log("restarting into", release["version"])
     return "switched"

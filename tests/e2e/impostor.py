@@ -19,12 +19,18 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 GROUP = {"id": "5e1b76bc4315b70eb242567a", "token": "a-token-of-the-tests-own", "app": "kettle"}
 
 
-def manifest(image: bytes, **fields: Any) -> bytes:
-    """The manifest of an image, with some fields as the test wants them."""
-    f = {"app": "kettle", "version": "1.1.0", "sequence": 100, "security": 0, "chip": 0, "size": len(image)} | fields
-    digest = f.get("sha256", hashlib.sha256(image).digest())
-    head = struct.pack("<4sBBHIII32s", b"TWSM", 1, 0, f["chip"], f["sequence"], f["security"], f["size"], digest)
-    return head + b"".join(bytes([len(text)]) + text.encode() for text in (f["app"], f["version"]))
+def manifest(image: bytes, specification: bytes | None = None, **fields: Any) -> bytes:
+    """The manifest of an image, a specification or both, with some fields as the test wants them."""
+    f = {"app": "kettle", "version": "1.1.0", "sequence": 100, "security": 0, "kind": 0, "chip": 0, "size": len(image)}
+    f["sha256"] = hashlib.sha256(image).digest()
+    tail = b""
+    if specification is not None:
+        f |= {"kind": 2} if image else {"kind": 1, "chip": 0xFFFF, "sha256": bytes(32)}
+        tail = struct.pack("<H32s", len(specification), hashlib.sha256(specification).digest())
+    f |= fields
+    numbers = f["kind"], f["chip"], f["sequence"], f["security"], f["size"]
+    head = struct.pack("<4sBBHIII32s", b"TWSM", 1, *numbers, f["sha256"])
+    return head + b"".join(bytes([len(text)]) + text.encode() for text in (f["app"], f["version"])) + tail
 
 
 def sign(key: rsa.RSAPrivateKey, data: bytes) -> bytes:
@@ -32,11 +38,13 @@ def sign(key: rsa.RSAPrivateKey, data: bytes) -> bytes:
 
 
 class Impostor:
-    """Set `offer` (manifest, signature) and `transfer` (a handler); look at `reports`. Serves on 127.0.0.1."""
+    """Set `offer` (manifest, signature), `extras` (fields that come into the offer, or with None stay out of it) and
+    `transfer` (a handler); look at `reports`. Serves on 127.0.0.1."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
         self.offer: tuple[bytes, bytes] | None = None
+        self.extras: dict[str, Any] = {}
         self.image = b""
         self.transfer: Any = None
         self.reports: list[dict[str, Any]] = []
@@ -63,7 +71,8 @@ class Impostor:
         if self.offer is None or self.checks[-1]["state"] == "trial":
             return await self._signed(request, 204, b"")
         data, signature = (base64.b64encode(part).decode() for part in self.offer)
-        offer = {"manifest": data, "signature": signature, "transfer": "/device/v1/transfers/it"}
+        offer = {"manifest": data, "signature": signature, "transfer": "/device/v1/transfers/it"} | self.extras
+        offer = {name: value for name, value in offer.items() if value is not None}
         return await self._signed(request, 200, json.dumps({"offer": offer}).encode())
 
     async def _report(self, request: web.Request) -> web.Response:

@@ -85,6 +85,18 @@ def prove_manifest(cases):
             expect(case["why"], refused.reason, "format")
 
 
+def prove_specification(cases):
+    prove_manifest(cases)
+    for case in cases["good"]:
+        m, f = manifest.Manifest(unhexlify(case["bytes"])), case["fields"]
+        actual = (m.kind, m.specification_size, hexlify(m.specification_sha256).decode())
+        expect("specification", actual, (f["kind"], f["specification_size"], f["specification_sha256"]))
+    for case in cases["offers"]:
+        offer = case["offer"]
+        m = manifest.Manifest(a2b_base64(offer["manifest"]))
+        expect(case["why"], m.names(a2b_base64(offer["specification"])), case["taken"])
+
+
 def prove_signature(case):
     modulus, message = a2b_base64(case["modulus"]), unhexlify(case["message"])
     expect("signature", rsa.verify(modulus, message, unhexlify(case["good"])), True)
@@ -113,6 +125,7 @@ def prove_wycheproof(path):
 for one in vectors("auth")["cases"]:
     prove_auth(one)
 prove_manifest(vectors("manifest"))
+prove_specification(vectors("specification"))
 prove_signature(vectors("signature"))
 for one in vectors("otadata")["cases"]:
     prove_otadata(one)

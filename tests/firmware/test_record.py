@@ -1,16 +1,22 @@
 """The record: what each change stores, once, and that a store which fails leaves nothing changed."""
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from twinslot import record
+from twinslot.manifest import Manifest
 from twinslot.record import Record
 
+VECTORS = Path(__file__).parents[1] / "vectors"
+PACKAGE = Path(__file__).parents[2] / "firmware" / "twinslot"
+
 RELEASE = {"version": "1.1.0", "sequence": 7, "security": 1, "size": 9, "sha256": "aa", "slot": 1}
-ON_ITS_WAY = {**RELEASE, "arms": 0, "switched": False, "ended": ""}
-KEPT = {key: RELEASE[key] for key in ("version", "sequence", "security", "sha256", "slot")}
+ON_ITS_WAY = {**RELEASE, "kind": 0, "specification": None, "link": "", "arms": 0, "switched": False, "ended": ""}
+KEPT = {key: ON_ITS_WAY[key] for key in ("version", "sequence", "security", "sha256", "slot", "specification")}
 
 
 class Stored:
@@ -48,6 +54,16 @@ CHANGES: dict[str, tuple[dict, Callable[[Record], None], dict]] = {
         {"trial": ON_ITS_WAY},
         lambda r: r.confirm("x"),
         {"confirmed": KEPT, "report": report("confirmed", "1.1.0", 7, "")},
+    ),
+    "confirm an image beside a specification": (
+        {"confirmed": {**KEPT, "specification": 1}, "trial": {**ON_ITS_WAY, "specification": 1}},
+        lambda r: r.confirm("x"),
+        {"confirmed": {**KEPT, "specification": 1}, "report": report("confirmed", "1.1.0", 7, "")},
+    ),
+    "confirm a specification": (
+        {"confirmed": {**KEPT, "specification": 1}, "trial": {**ON_ITS_WAY, "kind": 1, "specification": 0}},
+        lambda r: r.confirm("x"),
+        {"confirmed": {**KEPT, "specification": 0}, "report": report("confirmed", "1.1.0", 7, "")},
     ),
     "fail": (
         {"trial": ON_ITS_WAY},
@@ -109,6 +125,65 @@ def test_stray_image_counts_as_old_as_the_confirmed_one_and_gets_no_second_trial
     assert stored.writes[0]["trial"]["sequence"] == 7
     assert stored.writes[0]["trial"]["arms"] > 4
     assert stored.writes[0]["confirmed"] == KEPT
+
+
+def test_trial_from_before_there_were_specifications_is_confirmed_as_an_image() -> None:
+    changing, stored = started(trial={**RELEASE, "arms": 1, "switched": True, "ended": ""})
+    changing.confirm("x")
+    assert stored.writes[0]["confirmed"] == KEPT
+    changing, stored = started(
+        confirmed={**KEPT, "specification": 1}, trial={**RELEASE, "arms": 1, "switched": True, "ended": ""}
+    )
+    changing.confirm("x")
+    assert stored.writes[0]["confirmed"] == {**KEPT, "specification": 1}
+
+
+def manifest(kind: int) -> Manifest:
+    """One of the wire examples, of that kind."""
+    examples = json.loads((VECTORS / ("specification.json" if kind else "manifest.json")).read_text())["good"]
+    return Manifest(bytes.fromhex(next(e["bytes"] for e in examples if e["fields"].get("kind", 0) == kind)))
+
+
+def test_release_of_a_specification_names_the_image_that_runs_and_the_other_place() -> None:
+    made = record.release(manifest(1), {**KEPT, "specification": 0}, 1)
+    assert (made["kind"], made["specification"], made["size"]) == (1, 1, 0)
+    assert (made["security"], made["sha256"], made["slot"]) == (KEPT["security"], KEPT["sha256"], 1)
+
+
+def test_release_of_an_image_names_the_other_slot_and_the_specification_in_force() -> None:
+    signed = manifest(0)
+    made = record.release(signed, {**KEPT, "specification": 1}, 1)
+    assert (made["kind"], made["specification"], made["size"]) == (0, 1, signed.size)
+    assert (made["security"], made["sha256"], made["slot"]) == (signed.security, signed.sha256.hex(), 0)
+
+
+def test_release_of_both_names_the_other_slot_and_the_other_place() -> None:
+    signed = manifest(2)
+    made = record.release(signed, {**KEPT, "specification": 1}, 0)
+    assert (made["kind"], made["specification"], made["slot"], made["sha256"]) == (2, 0, 1, signed.sha256.hex())
+
+
+@pytest.mark.parametrize(
+    ("link", "kept"),
+    [("https://a/b", "https://a/b"), ("x" * 510, "x" * 510), ("x" * 511, ""), ("ü" * 256, ""), (None, ""), (5, "")],
+)
+def test_link_is_kept_when_the_record_has_room_for_it(link: object, kept: str) -> None:
+    assert record.release(manifest(1), KEPT, 1, link)["link"] == kept
+
+
+def test_image_alone_has_no_link() -> None:
+    assert record.release(manifest(0), KEPT, 1, "https://a/b")["link"] == ""
+
+
+def test_largest_record_can_be_stored() -> None:
+    most = 0xFFFFFFFF
+    release = {**KEPT, "version": "1.0.0-" + "a" * 58, "sequence": most, "security": most, "sha256": "f" * 64}
+    trial = {**ON_ITS_WAY, **release, "size": most, "kind": 2, "link": "x" * 510, "arms": 255, "ended": "self_test"}
+    said = {**report("rolled_back", release["version"], most, "damaged in flash; the other slot runs"), "id": "f" * 16}
+    fields = {"confirmed": release, "trial": trial, "failed": most, "report": said}
+    limit = re.search(r"_RECORD_MAX_BYTES = (\d+)", (PACKAGE / "hw.py").read_text())
+    assert limit
+    assert len(record.encode(fields)) <= int(limit[1])
 
 
 def test_record_survives_its_encoding_and_garbage_is_no_record() -> None:

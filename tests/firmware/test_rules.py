@@ -1,6 +1,7 @@
 """Which offers a device takes: each limit from both sides, and the order of the checks."""
 
 import base64
+import hashlib
 import json
 import struct
 from pathlib import Path
@@ -17,18 +18,27 @@ KEY = serialization.load_pem_private_key(VECTORS["private_key"].encode(), None)
 SIZE = 0x180000
 
 
+SPECIFICATION = b'{"litres": 1.7}'
+ALONE = {"kind": 1, "chip": 0xFFFF, "security": 0, "size": 0}
+
+
 def manifest(**fields: object) -> bytes:
-    f = {"app": "kettle", "version": "1.1.0", "sequence": 100, "security": 2, "chip": 9, "size": SIZE} | fields
-    head = struct.pack("<4sBBHIII32s", b"TWSM", 1, 0, f["chip"], f["sequence"], f["security"], f["size"], bytes(32))
-    return head + b"".join(bytes([len(str(t).encode())]) + str(t).encode() for t in (f["app"], f["version"]))
+    f = {"app": "kettle", "version": "1.1.0", "sequence": 100, "security": 2, "kind": 0, "chip": 9, "size": SIZE}
+    f |= {"sha256": bytes(32), "specification": SPECIFICATION} | fields
+    numbers = (f[name] for name in ("kind", "chip", "sequence", "security", "size"))
+    head = struct.pack("<4sBBHIII32s", b"TWSM", 1, *numbers, f["sha256"])
+    text = b"".join(bytes([len(str(t).encode())]) + str(t).encode() for t in (f["app"], f["version"]))
+    named = f["specification"]
+    assert isinstance(named, bytes)
+    return head + text + (struct.pack("<H", len(named)) + hashlib.sha256(named).digest() if f["kind"] else b"")
 
 
-def judge(data: bytes, trusted: list[bytes] | None = None) -> str:
+def judge(data: bytes, trusted: list[bytes] | None = None, specification: bytes = b"") -> str:
     assert isinstance(KEY, rsa.RSAPrivateKey)
     keys = [base64.b64decode(VECTORS["modulus"])] if trusted is None else trusted
     rules = Rules(keys, "kettle", 9, SIZE, confirmed_sequence=98, confirmed_security=2, failed_sequence=99)
     try:
-        rules.check(data, KEY.sign(data, padding.PKCS1v15(), hashes.SHA256()))
+        rules.check(data, KEY.sign(data, padding.PKCS1v15(), hashes.SHA256()), specification)
     except Refused as refused:
         return refused.reason
     return "taken"
@@ -59,6 +69,51 @@ def judge(data: bytes, trusted: list[bytes] | None = None) -> str:
 )
 def test_signed_manifest_is_taken_or_refused_for_the_first_reason(fields: dict[str, object], verdict: str) -> None:
     assert judge(manifest(**fields)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("fields", "verdict"),
+    [
+        (ALONE, "taken"),
+        (ALONE | {"app": "kettle2"}, "application"),
+        (ALONE | {"sequence": 99}, "failed_before"),
+        (ALONE | {"sequence": 98}, "sequence"),
+        (ALONE | {"chip": 9}, "format"),
+        (ALONE | {"security": 2}, "format"),
+        (ALONE | {"size": 1}, "format"),
+        (ALONE | {"sha256": b"\1" + bytes(31)}, "format"),
+        (ALONE | {"specification": b""}, "format"),
+        (ALONE | {"specification": b"1" * 2049}, "format"),
+        ({"kind": 2}, "taken"),
+        ({"kind": 2, "chip": 0xFFFF}, "chip"),
+        ({"kind": 2, "security": 1}, "security_version"),
+        ({"kind": 2, "size": 0}, "size"),
+        ({"kind": 2, "size": SIZE + 1}, "size"),
+        ({"kind": 2, "specification": b""}, "format"),
+        ({"kind": 2, "specification": b"1" * 2049}, "format"),
+        ({"kind": 3}, "format"),
+    ],
+)
+def test_signed_manifest_of_a_specification_is_taken_or_refused_for_the_first_reason(
+    fields: dict[str, object], verdict: str
+) -> None:
+    assert judge(manifest(**fields), specification=SPECIFICATION) == verdict
+
+
+@pytest.mark.parametrize("fields", [ALONE, {"kind": 2}])
+def test_specification_is_taken_only_whole_as_signed_and_as_json(fields: dict[str, object]) -> None:
+    for brought in (b"", SPECIFICATION[:-1], SPECIFICATION + b" ", SPECIFICATION.replace(b"1", b"2")):
+        assert judge(manifest(**fields), specification=brought) == "specification"
+    for no_json in (b"{", b"litres", b"\xff", b'"\xff"'):
+        assert judge(manifest(**fields, specification=no_json), specification=no_json) == "specification"
+    for value in (b"null", b"0", b'"' + b"a" * 2046 + b'"'):
+        assert judge(manifest(**fields, specification=value), specification=value) == "taken"
+    assert judge(manifest(**fields | {"app": "toaster"})) == "application"
+    assert judge(manifest(**fields | {"sequence": 99})) == "failed_before"
+
+
+def test_image_alone_is_taken_whatever_specification_comes_with_it() -> None:
+    assert judge(manifest(), specification=b"garbage") == "taken"
 
 
 def test_nothing_is_taken_by_a_board_that_trusts_nobody_or_somebody_else() -> None:

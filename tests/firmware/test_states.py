@@ -34,6 +34,11 @@ def trial(arms: int = 1, switched: bool = True, ended: str = "") -> dict[str, ob
     return {"slot": 1, "arms": arms, "switched": switched, "ended": ended}
 
 
+def alone(arms: int = 1, switched: bool = True, ended: str = "") -> dict[str, object]:
+    """The trial of a specification without an image, on a board that runs slot 1."""
+    return {**trial(arms, switched, ended), "kind": 1, "specification": 0}
+
+
 @pytest.mark.parametrize(
     ("what", "event", "about", "running", "boot", "slots", "cause"),
     [
@@ -65,7 +70,59 @@ def trial(arms: int = 1, switched: bool = True, ended: str = "") -> dict[str, ob
 def test_boot_is_judged_by_the_first_line_that_fits(
     what: str, event: str, about: dict, running: int, boot: int, slots: list, cause: int
 ) -> None:
-    assert states.judge_boot(about, running, boot, slots, cause) == event, what
+    for specification in (V, A, NONE):  # left by earlier trials, and of no meaning for an image
+        assert states.judge_boot(about, running, boot, slots, specification, cause) == event, what
+
+
+@pytest.mark.parametrize(
+    ("what", "event", "about", "specification", "cause"),
+    [
+        ("none was ever on trial", "settled", {}, NONE, POWER),
+        ("confirmed", "settled", {}, V, HARD),
+        ("rolled back", "settled", {}, A, HARD),
+        ("pending, but nothing on trial", "astray", {}, P, SOFT),
+        ("first boot of a trial", "on_trial", alone(), P, HARD),
+        ("trial after a soft reset", "on_trial", alone(), P, SOFT),
+        ("armed, boot.py did its part, not noted as switched", "on_trial", alone(1, False), P, HARD),
+        ("recorded, never armed", "half_switched", alone(0, False), NONE, POWER),
+        ("recorded, aborted by an earlier release", "half_switched", alone(0, False), A, HARD),
+        ("recorded, confirmed by an earlier release", "half_switched", alone(0, False), V, HARD),
+        ("armed, NEW not reached", "half_switched", alone(1, False), A, WATCHDOG),
+        ("armed, NEW not reached, for the last time", "undone", alone(4, False), A, POWER),
+        ("armed, then a soft reset", "half_switched", alone(), N, SOFT),
+        ("boot.py does not know specifications", "undone", alone(4), N, HARD),
+        ("crashed", "undone", alone(), A, HARD),
+        ("bitten by the watchdog", "undone", alone(), A, WATCHDOG),
+        ("ended by itself, then power failed", "undone", alone(ended="configure"), A, POWER),
+        ("power failed in the trial", "cut_short", alone(), A, POWER),
+        ("power failed in the fourth trial", "undone", alone(4), A, POWER),
+        ("the state is lost", "half_switched", alone(), NONE, HARD),
+        ("the state is lost in the fourth trial", "undone", alone(4), NONE, HARD),
+    ],
+)
+def test_boot_with_a_specification_on_trial_is_judged_by_what_boot_py_left(
+    what: str, event: str, about: dict, specification: int | None, cause: int
+) -> None:
+    for slots in ([V, V], [NONE, V], [A, V]):
+        assert states.judge_boot(about, 1, 1, slots, specification, cause) == event, what
+
+
+@pytest.mark.parametrize(
+    ("about", "running", "specification", "runs"),
+    [
+        ({}, 1, P, False),
+        (trial(), 1, A, True),
+        (trial(), 0, P, False),
+        (trial() | {"kind": 2}, 1, A, True),
+        (trial() | {"kind": 2}, 0, P, False),
+        (alone(), 1, P, True),
+        *((alone(), 1, state, False) for state in (N, V, X, A, NONE)),
+    ],
+)
+def test_release_on_trial_runs_in_its_slot_or_while_its_specification_is_pending(
+    about: dict, running: int, specification: int | None, runs: bool
+) -> None:
+    assert states.runs(about, running, specification) is runs
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from twinslot_sim import micropython
 
 ROOT = Path(__file__).resolve().parents[2]
 WYCHEPROOF = ROOT.parent / "shared" / "vectors" / "wycheproof-rsa_signature_3072_sha256_test.json"
-OWN_CHECKS = 86
+OWN_CHECKS = 115
 WYCHEPROOF_CHECKS = 258  # of 259, one is neither valid nor invalid
 
 

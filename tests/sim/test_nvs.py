@@ -195,6 +195,25 @@ def test_full_storage_refuses_and_keeps_every_value(nor: Nor) -> None:
     assert got(opened(nor), "after", b"") == b"a" * 800
 
 
+def test_record_and_two_specifications_are_replaced_over_and_over_beside_what_the_chip_keeps(nor: Nor) -> None:
+    """The largest of each, and 4 KiB of the chip's own: calibration of the radio, Wi-Fi (nvs.net80211, phy)."""
+    nvs = opened(nor)
+    stored: dict[str, Value] = {"cal_data": b"c" * 1904, "wifi": b"w" * 2048}
+    for key, value in stored.items():
+        put(nvs, key, value)
+    for number in range(30):
+        place = f"spec{number % 2}"
+        if number > 1:
+            nvs.erase_key("app", place)
+        stored |= {place: bytes([number]) * 2048, "spec_state": number}
+        put(nvs, place, stored[place])
+        for step in range(5):
+            stored["state"] = bytes([number, step]) * 768
+            put(nvs, "state", stored["state"])
+        put(nvs, "spec_state", number)
+        assert {key: got(opened(nor), key, value) for key, value in stored.items()} == stored
+
+
 def test_partition_without_a_free_page_is_refused(nor: Nor) -> None:
     put(opened(nor), "a", 1)
     page = nor.read(0, 4096)

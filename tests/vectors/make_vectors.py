@@ -113,6 +113,75 @@ def manifest() -> dict:
     }
 
 
+SPECIFICATION = b'{"litres": 1.7, "boil": [80, 100], "name": "K\xc3\xbcche"}'
+ALONE = {**KETTLE, "security_version": 0, "chip": 0xFFFF, "size": 0, "sha256": "00" * 32, "kind": 1}
+
+
+def with_specification(fields: dict, content: bytes) -> dict:
+    """The fields of a manifest that names `content`."""
+    named = {"specification_size": len(content), "specification_sha256": hashlib.sha256(content).hexdigest()}
+    return {"kind": 2, **fields, **named}
+
+
+def encoded_with_specification(fields: dict) -> bytes:
+    head = encoded(fields)
+    tail = struct.pack("<H32s", fields["specification_size"], bytes.fromhex(fields["specification_sha256"]))
+    return head[:5] + bytes([fields["kind"]]) + head[6:] + tail
+
+
+def offer_of(fields: dict, content: bytes) -> dict:
+    """What a check-in answers, but for the signature, which is not an example here."""
+    data = encoded_with_specification(fields)
+    offer = {"manifest": base64.b64encode(data).decode(), "specification": base64.b64encode(content).decode()}
+    if fields["kind"] == 2:
+        offer["transfer"] = f"/device/v1/transfers/{fields['sha256']}?expires=1790000600&key={'ab' * 32}"
+    return offer
+
+
+def specification() -> dict:
+    alone, both = with_specification(ALONE, SPECIFICATION), with_specification(KETTLE, SPECIFICATION)
+    largest = with_specification(LIMITS, b'"' + b"a" * 2046 + b'"')
+    smallest = with_specification(ALONE, b"1")
+    good, with_image = encoded_with_specification(alone), encoded_with_specification(both)
+    bad = {
+        "no specification, alone": good[:-34],
+        "no specification, with an image": with_image[:-34],
+        "cut short in the hash": good[:-1],
+        "cut short in the size": good[:-33],
+        "a byte too many": good + b"\0",
+        "an image with a specification after it": good[:5] + b"\0" + good[6:],
+        "kind 3": with_image[:5] + b"\x03" + with_image[6:],
+        "alone, for a chip": good[:6] + b"\x00\x00" + good[8:],
+        "alone, with a security version": good[:12] + b"\x01" + good[13:],
+        "alone, with an image's size": good[:16] + b"\x01" + good[17:],
+        "alone, with an image's hash": good[:51] + b"\x01" + good[52:],
+        "a specification of 0 bytes": good[:-34] + b"\x00\x00" + good[-32:],
+        "a specification of 2049 bytes": good[:-34] + b"\x01\x08" + good[-32:],
+    }
+    no_json = b"{litres: 1.7}"
+    refused = [
+        ("another", alone, SPECIFICATION.replace(b"7", b"8")),
+        ("one byte less", alone, SPECIFICATION[:-1]),
+        ("one byte more, with an image", both, SPECIFICATION + b" "),
+        ("not JSON", with_specification(ALONE, no_json), no_json),
+        ("none", alone, b""),
+    ]
+    link = {"link": f"https://kettles.example{'/device/v1/transfers/' + 'cd' * 32}?expires=1790000600&key={'ab' * 32}"}
+    return {
+        "good": [
+            {"fields": fields, "bytes": encoded_with_specification(fields).hex()}
+            for fields in (alone, both, largest, smallest)
+        ],
+        "bad": [{"why": why, "bytes": data.hex()} for why, data in bad.items()],
+        "offers": [
+            {"why": "alone", "taken": True, "offer": offer_of(alone, SPECIFICATION)},
+            {"why": "alone, with a link", "taken": True, "offer": {**offer_of(alone, SPECIFICATION), **link}},
+            {"why": "with an image", "taken": True, "offer": offer_of(both, SPECIFICATION)},
+            *({"why": why, "taken": False, "offer": offer_of(fields, content)} for why, fields, content in refused),
+        ],
+    }
+
+
 def signature() -> dict:
     path = HERE / "signature.json"
     if path.exists():
@@ -181,5 +250,5 @@ def otadata() -> dict:
     return {"cases": [{"why": w, "first": a, "second": b, "slot_states": s} for w, a, b, s in cases]}
 
 
-for build in (auth, manifest, signature, otadata):
+for build in (auth, manifest, specification, signature, otadata):
     (HERE / f"{build.__name__}.json").write_text(json.dumps(build(), indent=1, ensure_ascii=False) + "\n")
