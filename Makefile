@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test fuzz lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -16,6 +16,9 @@ demo: setup ## watch three simulated boards update, and go back from a bad relea
 
 test: setup ## run all tests
 	@$(BIN)/pytest -n 2 $(ARGS)
+
+fuzz: setup ## send the server far more of what its OpenAPI document allows and forbids than the tests do
+	@TWINSLOT_FUZZ=$(or $(EXAMPLES),500) $(BIN)/pytest tests/host/test_schemathesis.py $(ARGS)
 
 lint: setup ## check style, types and the imports between rooms
 	@$(BIN)/ruff check .

@@ -4,12 +4,19 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import aiohttp_jinja2
 from aiohttp import web
+from jinja2 import PackageLoader
 
 from twinslot_host import datadir
-from twinslot_host.handlers import api, device, device_auth, group_tokens, health, problems, transfers, uploads
+from twinslot_host.config import LINK_LIFE_S
+from twinslot_host.flows.setup import renew_first
+from twinslot_host.handlers import device, device_auth, problems, reference, setup, transfers
+from twinslot_host.handlers.described import DESCRIBED
+from twinslot_host.issuer import Trusted
 from twinslot_host.listening import Runner, listen
 from twinslot_host.services import SERVICES, Services, opened
 
@@ -26,48 +33,59 @@ def make_app(services: Services) -> web.Application:
             web.post("/device/v1/report", device.report),
             web.get("/device/v1/keys", device.keys),
             web.get("/device/v1/transfers/{sha256}", transfers.transfer),
-            web.post("/api/v1/groups", api.create_group),
-            web.get("/api/v1/groups", api.list_groups),
-            web.post("/api/v1/groups/{id}/tokens", group_tokens.create),
-            web.get("/api/v1/groups/{id}/tokens", group_tokens.list_all),
-            web.delete("/api/v1/groups/{id}/tokens/{token_id}", group_tokens.revoke),
-            web.get("/api/v1/devices", api.list_devices),
-            web.get("/api/v1/devices/{id}", api.show_device),
-            web.get("/api/v1/devices/{id}/explain", api.explain_device),
-            web.get("/api/v1/applications/{app}", api.show_application),
-            web.post("/api/v1/applications/{app}/releases", uploads.create_release),
-            web.get("/healthz", health.healthz),
-            web.get("/metrics", health.metrics),
+            web.get("/setup", setup.page),
+            web.post("/setup", setup.submit),
         ]
     )
+    app.add_routes(
+        [web.route(each.method, each.path, each.serve) for routes in DESCRIBED for each in routes.all],
+    )
+    aiohttp_jinja2.setup(app, loader=PackageLoader("twinslot_host", "web"), autoescape=True)
+    reference.set_up(app, DESCRIBED)
     return app
 
 
-def _announce(address: str) -> None:
+def _announce(address: str, setup_link: str | None) -> None:
     print(f"listening on {address}", flush=True)
+    if setup_link is not None:
+        print(f"set up the account: {setup_link}", flush=True)
 
 
-def serve(data: Path, host: str, port: int, announce: Callable[[str], None] = _announce) -> None:
-    """The server has run until SIGTERM or SIGINT; it gave `announce` its address once it accepted. Port 0: a free one.
+def serve(
+    data: Path,
+    host: str,
+    port: int,
+    announce: Callable[[str, str | None], None] = _announce,
+    *,
+    link_life_s: int = LINK_LIFE_S,
+    issuer: Trusted | None = None,
+) -> None:
+    """The server has run until SIGTERM or SIGINT. Port 0: a free one.
+
+    It gave `announce` its address once it accepted, and the first account's set-up link, or None when there is no need
+    of one. `link_life_s` and `issuer` are as `opened` takes them.
 
     Raises DataDirInUse, NotADataDir or CannotListen when it can't start.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with datadir.held(data):
-        asyncio.run(_serve(data, host, port, announce))
+        asyncio.run(_serve(opened(data, link_life_s=link_life_s, issuer=issuer), host, port, announce))
 
 
-async def _serve(data: Path, host: str, port: int, announce: Callable[[str], None]) -> None:
+async def _serve(
+    opening: AbstractAsyncContextManager[Services], host: str, port: int, announce: Callable[[str, str | None], None]
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with opened(data) as services:
+    async with opening as services:
         runner = Runner(make_app(services))
         await runner.setup()
         try:
             bound = await listen(runner, host, port)
-            shown = f"[{host}]" if ":" in host else host
-            announce(f"http://{shown}:{bound}")
+            address = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
+            link = await renew_first(services)
+            announce(address, None if link is None else address + link)
             await stop.wait()
         finally:
             await runner.cleanup()

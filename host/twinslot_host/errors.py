@@ -77,6 +77,31 @@ class TooLarge(TwinslotError):
     title = "Content too large"
 
 
+class WrongType(TwinslotError):
+    """The body is of another media type than the route takes."""
+
+    status = 415
+    title = "Unsupported media type"
+
+
+class TooMany(TwinslotError):
+    """Too many attempts; `wait_s` is how long to wait before the next."""
+
+    status = 429
+    title = "Too many requests"
+
+    def __init__(self, message: str, wait_s: int) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+class Unavailable(TwinslotError):
+    """What the request needs can't be reached now; the same request may succeed later."""
+
+    status = 503
+    title = "Service unavailable"
+
+
 class StorageFull(TwinslotError):
     """The disk or a quota is full; nothing was changed."""
 

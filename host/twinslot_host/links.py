@@ -3,14 +3,12 @@
 import hmac
 import re
 
-from twinslot_host.config import LINK_LIFE_S
-
 _EXPIRES = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
-def path(secret: bytes, sha256: str, now_s: int) -> str:
-    """The path and query under which the image of that hex digest can be fetched for the next 900 s."""
-    expires = str(now_s + LINK_LIFE_S)
+def path(secret: bytes, sha256: str, now_s: int, life_s: int) -> str:
+    """The path and query under which the content of that hex digest can be fetched for the next `life_s` seconds."""
+    expires = str(now_s + life_s)
     return f"/device/v1/transfers/{sha256}?expires={expires}&key={_key(secret, sha256, expires)}"
 
 

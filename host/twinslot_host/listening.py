@@ -12,12 +12,17 @@ from typing import Any
 
 from aiohttp import web
 
-from twinslot_host.config import HEAD_S, LINGER_S, OUT_OF_FILES_TOLD_S, SHUTDOWN_S
+from twinslot_host.config import HEAD_S, LINGER_S, OUT_OF_FILES_TOLD_S, REQUEST_LINE_LIMIT_BYTES, SHUTDOWN_S
 from twinslot_host.errors import CannotListen
 from twinslot_host.handlers.problems import problem
 
 _LOG = logging.getLogger("twinslot")
-_OPTIONS: dict[str, Any] = {"access_log": None, "keepalive_timeout": HEAD_S, "lingering_time": LINGER_S}
+_OPTIONS: dict[str, Any] = {
+    "access_log": None,
+    "keepalive_timeout": HEAD_S,
+    "lingering_time": LINGER_S,
+    "max_line_size": REQUEST_LINE_LIMIT_BYTES,
+}
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 

@@ -11,11 +11,15 @@ from aiohttp import web
 
 from twinslot_host import first_start
 from twinslot_host.artifacts import Artifacts
+from twinslot_host.config import LINK_LIFE_S
 from twinslot_host.datadir import DATABASE, JWT_KEY, LINK_KEY, NONCE_KEY, secret
+from twinslot_host.issuer import Issuer, Trusted
 from twinslot_host.metrics import Metrics
+from twinslot_host.passwords import Passwords
 from twinslot_host.signing import Signer
-from twinslot_host.store import accounts, releases
+from twinslot_host.store import accounts, files
 from twinslot_host.store.database import Connection, Database
+from twinslot_host.throttle import Throttle
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,10 @@ class Services:
     link_key: bytes
     metrics: Metrics
     clock_us: Callable[[], int]
+    link_life_s: int
+    passwords: Passwords
+    throttle: Throttle
+    issuer: Issuer | None
 
     def now_s(self) -> int:
         """The time in Unix seconds."""
@@ -43,9 +51,23 @@ class Services:
 SERVICES = web.AppKey("services", Services)
 
 
+def system_clock_us() -> int:
+    """The time in Unix microseconds."""
+    return time.time_ns() // 1000
+
+
 @asynccontextmanager
-async def opened(data: Path) -> AsyncIterator[Services]:
+async def opened(
+    data: Path,
+    clock_us: Callable[[], int] = system_clock_us,
+    *,
+    link_life_s: int = LINK_LIFE_S,
+    issuer: Trusted | None = None,
+) -> AsyncIterator[Services]:
     """The services of a data directory that the caller holds; its first account exists, and no orphaned artifact.
+
+    `clock_us` is the only clock that decides anything. `link_life_s` is for how long a link to a file is good, `issuer`
+    whose tokens are taken in place of this server's own; None: nobody else's.
 
     Raises NotADataDir, naming the file and what to restore, when part of the directory is lost or damaged.
     """
@@ -60,17 +82,25 @@ async def opened(data: Path) -> AsyncIterator[Services]:
             if not first:
                 await _discard_orphans(db, artifacts)
         first_start.ended(data)
-        yield Services(database, artifacts, signer, keys[JWT_KEY], keys[NONCE_KEY], keys[LINK_KEY], Metrics(), clock_us)
+        yield Services(
+            database=database,
+            artifacts=artifacts,
+            signer=signer,
+            jwt_key=keys[JWT_KEY],
+            nonce_key=keys[NONCE_KEY],
+            link_key=keys[LINK_KEY],
+            metrics=Metrics(),
+            clock_us=clock_us,
+            link_life_s=link_life_s,
+            passwords=Passwords(),
+            throttle=Throttle(),
+            issuer=None if issuer is None else Issuer(issuer),
+        )
     finally:
         await database.close()
 
 
 async def _discard_orphans(db: Connection, artifacts: Artifacts) -> None:
     for sha256 in list(artifacts.stored()):
-        if not await releases.uses(db, sha256):
+        if not await files.uses(db, sha256):
             artifacts.discard(sha256)
-
-
-def clock_us() -> int:
-    """The time in Unix microseconds."""
-    return time.time_ns() // 1000

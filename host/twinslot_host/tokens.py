@@ -1,27 +1,38 @@
-"""Bearer tokens of the management API: JWT, HS256, signed with a secret of the data directory."""
+"""The server's own bearer tokens: JWT, HS256, signed with a secret of the data directory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jwt
-from jwt.types import Options
 
-from twinslot_host.config import CLOCK_LEEWAY_S, SCOPES
+from twinslot_host.config import SCOPES
 from twinslot_host.datadir import DATABASE, JWT_KEY, existing_secret
+from twinslot_host.domain.claims import in_time
 from twinslot_host.errors import Invalid
 from twinslot_host.store.accounts import read_first
 
+OPERATOR = "local"
+USER = "user"
+CLIENT = "client"
+
 _ALGORITHM = "HS256"
 _ISSUER = "twinslot"
+_AUDIENCE = "twinslot"
 
 
 @dataclass(frozen=True)
-class Caller:
-    """Whom a token speaks for."""
+class Claims:
+    """What a token says. `kind` is OPERATOR, USER or CLIENT; `id` is the user's or client's, empty for the operator.
+
+    `stamp` ties a user's token to the password that it was given for; empty for others.
+    """
 
     account: str
+    kind: str
+    id: str
     scopes: frozenset[str]
+    stamp: str = ""
 
 
 def issue(data: Path, scopes: Sequence[str] | None, ttl_s: int, now_s: int) -> str:
@@ -36,30 +47,50 @@ def issue(data: Path, scopes: Sequence[str] | None, ttl_s: int, now_s: int) -> s
     if ttl_s < 1:
         raise Invalid("a token lives for at least one second")
     key = existing_secret(data, JWT_KEY)
-    claims = {
+    return make(key, Claims(read_first(data / DATABASE), OPERATOR, "", frozenset(wanted)), ttl_s, now_s)
+
+
+def make(key: bytes, claims: Claims, ttl_s: int, now_s: int) -> str:
+    """A token that says so, good for the next `ttl_s` seconds."""
+    said = {
         "iss": _ISSUER,
-        "sub": "local",
-        "account": read_first(data / DATABASE),
-        "scope": " ".join(wanted),
+        "aud": _AUDIENCE,
+        "sub": f"{claims.kind}:{claims.id}" if claims.id else claims.kind,
+        "account": claims.account,
+        "scope": scope_text(claims.scopes),
+        "stamp": claims.stamp,
         "iat": now_s,
         "exp": now_s + ttl_s,
     }
-    return jwt.encode(claims, key, _ALGORITHM)
+    return jwt.encode(said, key, _ALGORITHM)
 
 
-def read(key: bytes, token: str, now_s: int) -> Caller | None:
-    """Whom the token speaks for; None when it is not this server's, or has expired.
-
-    The clock of whoever issued it may be a minute ahead.
-    """
-    options: Options = {"require": ["exp", "iat", "account", "scope"], "verify_iat": False}
+def read(key: bytes, token: str, now_s: int) -> Claims | None:
+    """What the token says; None when it is not this server's, or is not good now."""
     try:
-        claims = jwt.decode(token, key, [_ALGORITHM], issuer=_ISSUER, options=options)
-    except (jwt.InvalidTokenError, ValueError):
+        said = jwt.decode(
+            token,
+            key,
+            [_ALGORITHM],
+            issuer=_ISSUER,
+            audience=_AUDIENCE,
+            options={
+                "require": ["iss", "aud", "sub", "account", "scope", "iat", "exp"],
+                "verify_exp": False,
+                "verify_iat": False,
+                "verify_nbf": False,
+            },
+        )
+    except (jwt.PyJWTError, ValueError, RecursionError):
         return None
-    account, scope, issued_s = claims["account"], claims["scope"], claims["iat"]
-    if not isinstance(account, str) or not isinstance(scope, str) or not isinstance(issued_s, int):
+    account, scope, subject, stamp = said["account"], said["scope"], said["sub"], said.get("stamp", "")
+    if not all(isinstance(each, str) for each in (account, scope, subject, stamp)) or not in_time(said, now_s):
         return None
-    if issued_s > now_s + CLOCK_LEEWAY_S:
-        return None
-    return Caller(account, frozenset(scope.split()))
+    kind, _, name = subject.partition(":")
+    return Claims(account, kind, name, frozenset(scope.split()), stamp)
+
+
+def scope_text(scopes: Iterable[str]) -> str:
+    """The scopes as a token and an answer tell them: in one order, with spaces between."""
+    wanted = frozenset(scopes)
+    return " ".join(scope for scope in SCOPES if scope in wanted)

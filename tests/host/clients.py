@@ -25,8 +25,13 @@ from pathlib import Path
 from twinslot_host import config
 vars(config).update(json.loads(sys.argv[3]))
 from twinslot_host.app import serve
-serve(Path(sys.argv[1]), "127.0.0.1", int(sys.argv[2]))
+from twinslot_host.issuer import Trusted
+issuer = json.loads(sys.argv[4])
+serve(Path(sys.argv[1]), "127.0.0.1", int(sys.argv[2]), issuer=issuer and Trusted(*issuer))
 """
+
+PASSWORD = "correct horse battery"
+JSON = {"Content-Type": "application/json"}
 
 
 @dataclasses.dataclass
@@ -57,8 +62,12 @@ class Server:
         port: int = 0,
         open_files_limit: int | None = None,
         bounds: dict[str, float] | None = None,
+        issuer: tuple[str, str, str] | None = None,
     ) -> None:
-        """`bounds` replaces some of config.py, so that a test need not wait as long as a client may."""
+        """`bounds` replaces some of config.py, so that a test need not wait as long as a client may.
+
+        `issuer`: its address, the audience, the address of its keys.
+        """
         self.data = data
 
         def limit() -> None:
@@ -67,24 +76,48 @@ class Server:
                     resource.setrlimit(what, (value, value))
 
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(data), str(port), json.dumps(bounds or {})],
+            [sys.executable, "-c", SERVE, str(data), str(port), json.dumps(bounds or {}), json.dumps(issuer)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            bufsize=0,  # so that nothing is read ahead, and lost to communicate()
             preexec_fn=limit,
         )
-        line = self.process.stdout.readline()
+        line = self.process.stdout.readline().decode()
         found = re.fullmatch(r"listening on http://127\.0\.0\.1:(\d+)\n", line)
         if found is None:
             self.process.wait()
-            raise AssertionError(f"it said {line!r} and {self.process.stderr.read()}")
+            raise AssertionError(f"it said {line!r} and {self.process.stderr.read().decode()}")
         self.port = int(found[1])
 
     def stop(self, number: int = signal.SIGTERM) -> str:
         """The process has ended; what it wrote to its log."""
         self.process.send_signal(number)
-        _, log = self.process.communicate()
-        return log
+        printed, log = self.process.communicate()
+        self.printed = printed.decode()
+        return log.decode()
+
+    def setup_token(self) -> str:
+        """The token of the set-up link that the server printed, which is to be read once."""
+        line = self.process.stdout.readline().decode()
+        found = re.fullmatch(rf"set up the account: http://127\.0\.0\.1:{self.port}/setup\?token=([\w-]{{43}})\n", line)
+        assert found is not None, line
+        return found[1]
+
+    def set_up(self, name: str = "anna") -> dict:
+        """The first user, with PASSWORD, and the first client."""
+        body = {"token": self.setup_token(), "name": name, "password": PASSWORD}
+        answer = self.say("POST", "/api/v1/setup", body)
+        assert answer.status == 201, answer.body
+        return answer.json
+
+    def say(self, method: str, path: str, body=None, bearer: str | None = None) -> Answer:
+        """A request with this very token, or with none; a body goes as JSON."""
+        headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+        data = None if body is None else json.dumps(body).encode()
+        return self.request(method, path, data, headers | ({} if body is None else JSON))
+
+    def log_in(self, name: str = "anna", password: str | None = None) -> Answer:
+        return self.say("POST", "/api/v1/sessions", {"name": name, "password": password or PASSWORD})
 
     def request(self, method: str, path: str, body=None, headers=None) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
@@ -111,9 +144,17 @@ class Server:
         assert answer.status == 201, answer.body
         return answer.json
 
-    def publish(self, image: bytes, version: str = "1.1.0", app: str = "kettle", **fields) -> Answer:
+    def publish(
+        self,
+        image: bytes | None,
+        version: str = "1.1.0",
+        app: str = "kettle",
+        specification: bytes | None = None,
+        **fields,
+    ) -> Answer:
         body = {"version": version, "strategy": "general", "upgradable_from": None, "manifest": None, "signature": None}
-        return self.upload(app, [("release", json.dumps(body | fields).encode()), ("image", image)])
+        parts = [("release", json.dumps(body | fields).encode()), ("specification", specification), ("image", image)]
+        return self.upload(app, [(name, content) for name, content in parts if content is not None])
 
     def upload(self, app: str, parts: list[tuple[str, bytes]]) -> Answer:
         boundary = secrets.token_hex(16).encode()

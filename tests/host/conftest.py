@@ -1,5 +1,6 @@
 """A server on a directory of the test's own."""
 
+import secrets
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from .clients import Server
+from .kaa import Kaa
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +57,17 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def server(start: Callable[..., Server]) -> Server:
     return start()
+
+
+@pytest.fixture(scope="session")
+def kaa_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for the tests of Kaa's routes, each of which has an application of its own."""
+    server = Server(tmp_path_factory.mktemp("kaa") / "data")
+    yield server
+    server.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def kaa(kaa_host: Server) -> Kaa:
+    """A client, with the name of an application that no other test has."""
+    return Kaa(kaa_host, f"kettle-{secrets.token_hex(6)}")

@@ -33,3 +33,16 @@ def sign(key: rsa.RSAPrivateKey, manifest: bytes) -> dict[str, str]:
     """The fields of an upload that a publisher signed."""
     signature = key.sign(manifest, padding.PKCS1v15(), hashes.SHA256())
     return {"manifest": base64.b64encode(manifest).decode(), "signature": base64.b64encode(signature).decode()}
+
+
+def make_specified(
+    image: bytes | None, specification: bytes, sequence: int, app: str = "kettle", version: str = "1.1.0"
+) -> bytes:
+    """The manifest of a specification alone, or of one with an image."""
+    if image is None:
+        head = struct.pack("<4sBBHIII32s", b"TWSM", 1, 1, 0xFFFF, sequence, 0, 0, bytes(32))
+    else:
+        head = bytearray(make_manifest(image, sequence)[:52])
+        head[5] = 2
+    texts = b"".join(bytes([len(text)]) + text.encode() for text in (app, version))
+    return bytes(head) + texts + struct.pack("<H", len(specification)) + hashlib.sha256(specification).digest()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from .clients import Server
+from .kaa import Kaa, new_filter
 from .samples import make_image
 
 IMAGE = make_image(size=5000)
@@ -17,6 +18,12 @@ IMAGE = make_image(size=5000)
 def state(server) -> tuple:
     groups, devices = (server.api("GET", path).json for path in ("/groups", "/devices"))
     return groups, devices, server.api("GET", "/applications/kettle").json, server.api("GET", "/devices/board-1").json
+
+
+def verdicts(server) -> list[dict] | None:
+    """What the device would be offered and why; None before it is known."""
+    answer = server.api("GET", "/devices/board-1/explain")
+    return answer.json["releases"] if answer.status == 200 else None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
@@ -46,6 +53,36 @@ def test_sigkill_right_after_an_acknowledged_upload_loses_nothing(start):
         transfer = again.board(group, f"board-{number}").offer(version="0.0.1")["transfer"]
         assert again.request("GET", transfer).body == image
         again.stop(signal.SIGKILL)
+
+
+def test_sigkill_between_any_two_calls_about_a_release_loses_nothing(start):
+    server = start()
+    group = server.group()
+    board, kaa, everyone = server.board(group), Kaa(server, "kettle"), new_filter(server)
+    one = "/applications/kettle/releases/1.1.0"
+    aims = {"strategy": "targeted", "filters": [{"filter": everyone, "rollout_at": "2020-01-01T00:00:00Z"}]}
+    calls = (
+        lambda: kaa.post("1.1.0", specification={"boil": 90}, rolloutStrategy="suspended"),
+        lambda: kaa.upload("1.1.0", IMAGE),
+        lambda: server.api("PATCH", one, aims),
+        lambda: board.check(),  # signs it
+        lambda: board.check(state="trial"),
+        lambda: board.report("rolled_back", "1.1.0", server.api("GET", one).json["sequence"], "crash"),
+        lambda: board.check(state="idle"),
+        lambda: kaa.delete_file("1.1.0"),
+        lambda: kaa.upload("1.1.0", make_image(b"repaired")),
+        lambda: server.api("PATCH", f"/groups/{group['id']}", {"target": "1.1.0"}),
+        lambda: board.check(),
+        lambda: server.publish(None, "1.2.0", specification=b"[1]"),
+        lambda: server.api("DELETE", "/applications/kettle/releases/1.2.0"),
+    )
+    for call in calls:
+        assert call().status in (200, 201, 204)
+        before = state(server), verdicts(server)
+        server.stop(signal.SIGKILL)
+        board.server = kaa.server = server = start()
+        assert (state(server), verdicts(server)) == before
+    assert server.request("GET", board.offer()["transfer"]).body == make_image(b"repaired")
 
 
 def test_server_that_is_told_to_stop_exits_with_0(server):

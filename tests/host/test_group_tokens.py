@@ -1,9 +1,10 @@
-"""A group's tokens: one more, the list, and the end of one."""
+"""A group's tokens: one more, a new one in place of the others, the list, and the end of one."""
 
 import pytest
 
 from twinslot_host.config import GROUP_TOKENS_LIMIT
 
+from .clocked import clocked
 from .test_devices_auth import is_challenge
 
 
@@ -45,7 +46,8 @@ def test_list_tells_ids_and_dates_and_nothing_secret(shared):
     second = shared.api("POST", f"/groups/{group['id']}/tokens").json
     answer = shared.api("GET", f"/groups/{group['id']}/tokens")
     assert [each["id"] for each in answer.json["items"]][0] == second["id"]
-    assert (answer.json["total"], answer.json["items"][1].keys()) == (2, {"id", "created_at", "revoked_at"})
+    shown = {"id", "created_at", "expires_at", "revoked_at", "devices"}
+    assert (answer.json["total"], answer.json["items"][1].keys()) == (2, shown)
     assert [each["revoked_at"] for each in answer.json["items"]] == [None, None]
     for secret in (group["token"], second["token"]):
         assert secret.encode() not in answer.body
@@ -73,6 +75,105 @@ def test_token_of_another_group_is_404_and_stays(shared):
     assert tokens_of(shared, other)[0]["revoked_at"] is None
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", ""), ("GET", ""), ("DELETE", "/1")])
-def test_tokens_of_an_unknown_group_are_404(shared, method, path):
-    assert shared.api(method, f"/groups/{'0' * 24}/tokens{path}").status == 404
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("POST", "", None), ("GET", "", None), ("DELETE", "/1", None), ("POST", "/rotate", {"grace_s": 0})],
+)
+def test_tokens_of_an_unknown_group_are_404(shared, method, path, body):
+    assert shared.api(method, f"/groups/{'0' * 24}/tokens{path}", body).status == 404
+
+
+def rotate(server, group, grace_s: int) -> dict:
+    """The group as a board knows it that is provisioned with the new token."""
+    answer = server.api("POST", f"/groups/{group['id']}/tokens/rotate", {"grace_s": grace_s})
+    assert (answer.status, answer.json.keys()) == (201, {"id", "token", "created_at"})
+    return group | {"token": answer.json["token"]}
+
+
+def test_after_a_rotation_both_tokens_work_until_the_grace_period_is_over_by_the_servers_clock(tmp_path):
+    with clocked(tmp_path) as server:
+        group = server.group()
+        old, new = server.board(group, "old"), server.board(rotate(server, group, 600), "new")
+        for server.ahead_s in (0, 590):
+            assert [board.check().status for board in (old, new)] == [204, 204]
+        server.ahead_s = 601
+        assert is_challenge(old.check())
+        assert new.check().status == 204
+        assert is_challenge(old.report("deferred", "1.1.0", 1))
+        assert is_challenge(server.board(group, "stranger").keys())
+
+
+def test_rotation_without_grace_ends_the_old_token_at_once(shared):
+    group = shared.group()
+    new = rotate(shared, group, 0)
+    assert is_challenge(shared.board(group, "rotated").check())
+    assert shared.board(new, "rotated").check().status == 204
+
+
+def test_earlier_expiry_stays_and_the_revoked_stays_revoked(shared):
+    group = shared.group()
+    first = tokens_of(shared, group)[0]["id"]
+    second = rotate(shared, group, 100)
+    before = {each["id"]: each["expires_at"] for each in tokens_of(shared, group)}
+    shared.api("DELETE", f"/groups/{group['id']}/tokens/{tokens_of(shared, second)[0]['id']}")
+    rotate(shared, group, 100_000)
+    newest, revoked, oldest = tokens_of(shared, group)
+    assert (oldest["id"], oldest["expires_at"]) == (first, before[first])
+    assert (revoked["expires_at"], revoked["revoked_at"][-1]) == (None, "Z")
+    assert (newest["expires_at"], newest["revoked_at"]) == (None, None)
+    rotate(shared, group, 5)
+    assert tokens_of(shared, group)[-1]["expires_at"] < before[first]
+
+
+def test_rotation_outlives_a_restart(start):
+    server = start()
+    group = server.group()
+    new = rotate(server, group, 0)
+    server.stop()
+    server = start()
+    assert is_challenge(server.board(group).check())
+    assert server.board(new).check().status == 204
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"grace_s": -1}, {"grace_s": 31536001}, {"grace_s": "1"}, {"grace_s": 1.5}, {"grace_s": None}]
+)
+def test_wrong_grace_is_refused_by_name_and_changes_nothing(shared, body):
+    group = shared.group()
+    answer = shared.api("POST", f"/groups/{group['id']}/tokens/rotate", body)
+    assert (answer.status, "grace_s" in answer.detail) == (400, True)
+    (token,) = tokens_of(shared, group)
+    assert token["expires_at"] is None
+
+
+def test_rotation_that_would_leave_too_many_valid_tokens_is_refused_and_none_expires(shared):
+    group = shared.group()
+    for _ in range(GROUP_TOKENS_LIMIT - 1):
+        shared.api("POST", f"/groups/{group['id']}/tokens")
+    answer = shared.api("POST", f"/groups/{group['id']}/tokens/rotate", {"grace_s": 60})
+    assert (answer.status, "revoke one" in answer.detail) == (409, True)
+    assert [each["expires_at"] for each in tokens_of(shared, group)] == [None] * GROUP_TOKENS_LIMIT
+    rotate(shared, group, 0)
+
+
+def test_list_tells_how_many_devices_last_proved_themselves_with_each_token(shared):
+    group = shared.group()
+    boards = [shared.board(group, f"{group['id']}-{number}") for number in range(3)]
+    for board in boards:
+        board.check()
+    new = rotate(shared, group, 3600)
+    assert [each["devices"] for each in tokens_of(shared, group)] == [0, 3]
+    shared.board(new, boards[0].device).check()
+    assert [each["devices"] for each in tokens_of(shared, group)] == [1, 2]
+    boards[0].check()
+    assert [each["devices"] for each in tokens_of(shared, group)] == [0, 3]
+
+
+def test_rotation_is_in_the_audit_without_the_token(server):
+    group = server.group()
+    new = rotate(server, group, 7)
+    audit = server.api("GET", "/audit")
+    (line,) = (each for each in audit.json["items"] if each["action"] == "group.token.rotate")
+    assert (line["subject"], line["detail"]["grace_s"]) == (f"group:{group['id']}", 7)
+    assert new["token"].encode() not in audit.body
+    assert new["token"] not in server.stop()

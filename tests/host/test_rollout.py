@@ -1,23 +1,32 @@
 """The decision, case by case."""
 
 import dataclasses
+import hashlib
 
 import pytest
 
-from twinslot_host.domain.rollout import Decision, Device, Policy, Release, decide, next_sequence
+from twinslot_host.domain.eligibility import Device, Policy
+from twinslot_host.domain.filters import Subject
+from twinslot_host.domain.release import File, Release
+from twinslot_host.domain.rollout import Decision, decide, next_sequence
 
 KEY = "f" * 64
-SERVER_GROUP, PUBLISHER_GROUP = Policy("kettle", frozenset(("server",))), Policy("kettle", frozenset((KEY,)))
-DEVICE = Device("kettle", "1.0.0", 50, "idle", 0, 1000, frozenset())
-RELEASE = Release(1, "1.1.0", "general", None, 0, 1000, 0, "server", (100,))
+SERVER_GROUP = Policy("kettle", frozenset(("server",)), None)
+PUBLISHER_GROUP = Policy("kettle", frozenset((KEY,)), None)
+DEVICE = Device("kettle", "1.0.0", 50, "idle", 0, 1000, frozenset(), 0, Subject("d", "g", frozenset(), {}))
+FILE = File("firmware.bin", "00" * 32, 1000, 0, 0)
+RELEASE = Release(1, "1.1.0", "general", None, None, None, False, False, "server", 0, FILE, (), (100,))
 
 
 def release(version: str = "1.1.0", **other) -> Release:
-    return dataclasses.replace(RELEASE, version=version, **other)
+    """A release with some fields of its own, those of its file among them."""
+    of_file = {name: other.pop(name) for name in ("chip", "size_bytes", "security_version") if name in other}
+    file = dataclasses.replace(FILE, **of_file)
+    return dataclasses.replace(RELEASE, **{"version": version, "file": file} | other)
 
 
 def decided(*releases: Release, policy: Policy = SERVER_GROUP, last: int = 200, now_s: int = 90, **device) -> Decision:
-    return decide(dataclasses.replace(DEVICE, **device), policy, releases, last, now_s)
+    return decide(dataclasses.replace(DEVICE, **device), policy, releases, {}, last, now_s * 1000)
 
 
 def reasons(decision: Decision) -> dict[str, str]:
@@ -57,7 +66,7 @@ def test_device_that_can_take_no_offer_gets_none_and_every_release_says_why(devi
     ],
 )
 def test_release_that_the_device_can_not_take_is_not_offered_and_says_why(other, reason):
-    decision = decided(dataclasses.replace(RELEASE, **other))
+    decision = decided(release(**other))
     assert decision.offer is None
     assert [reason in each for each in reasons(decision).values()] == [True]
 
@@ -154,8 +163,7 @@ def test_next_fresh_publisher_release_is_offered_below_a_stale_one():
 
 
 def test_release_below_the_confirmed_security_version_is_not_offered():
-    confirmed = release("1.0.0", security_version=2, sequences=(50,))
-    decision = decided(confirmed, release(security_version=1))
+    decision = decided(release(security_version=1), security_version=2)
     assert decision.offer is None
     assert "below 2" in reasons(decision)["1.1.0"]
 
@@ -171,3 +179,120 @@ def test_application_without_releases_is_told_so():
 @pytest.mark.parametrize(("last", "now_s", "expected"), [(0, 100, 100), (100, 100, 101), (200, 100, 201)])
 def test_sequence_is_the_time_and_higher_than_the_last(last, now_s, expected):
     assert next_sequence(last, now_s) == expected
+
+
+HELD = dataclasses.replace(SERVER_GROUP, target=7)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"version": "0.9.0"},
+        {"strategy": "suspended"},
+        {"strategy": "targeted"},
+        {"upgradable_from": ()},
+        {"version": "1.0.0+other"},
+    ],
+)
+def test_group_that_is_held_at_a_release_is_offered_it_whatever_its_order_or_rollout(other):
+    target = release(**{"version": "1.1.0", "id": 7} | other)
+    decision = decided(target, release("2.0.0"), policy=HELD)
+    assert decision.offer.release is target
+    assert reasons(decision)["2.0.0"] == f"the group is held at exactly {target.version}"
+    assert decision.reason == f"the group is held at exactly {target.version}: offered"
+
+
+def test_device_on_the_version_that_its_group_is_held_at_gets_nothing():
+    decision = decided(release("1.0.0", id=7), release("2.0.0"), policy=HELD)
+    assert decision.offer is None
+    assert decision.reason == "the group is held at exactly 1.0.0: the device runs this version"
+
+
+def test_device_whose_version_is_none_of_semver_is_brought_to_what_its_group_is_held_at():
+    assert decided(release(id=7), policy=HELD, version="factory").offer is not None
+
+
+def test_older_release_that_the_group_is_held_at_is_signed_anew():
+    offer = decided(release("0.9.0", id=7, sequences=(40,)), policy=HELD).offer
+    assert (offer.sequence, offer.sign_anew) == (201, True)
+
+
+@pytest.mark.parametrize(
+    ("other", "device", "reason"),
+    [
+        ({"chip": 9}, {}, "for the ESP32-S3"),
+        ({"size_bytes": 1001}, {}, "do not fit"),
+        ({"signed_by": KEY}, {}, "a publisher signed it"),
+        ({"sequences": (100,)}, {"failed": frozenset((100,))}, "it failed on this device"),
+        ({"security_version": 1}, {"security_version": 2}, "is below 2"),
+        ({"file": None, "waits_for_file": True}, {}, "it waits for its file"),
+    ],
+)
+def test_held_release_that_the_device_can_not_take_is_not_offered_and_says_why(other, device, reason):
+    decision = decided(release(**{"id": 7} | other), policy=HELD, **device)
+    assert decision.offer is None
+    assert reason in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ({"waits_for_file": True}, "it waits for its file"),
+        ({"specification": b"1", "waits_for_file": True}, "it waits for its file"),
+        ({"specification": b"1", "lost_file": True}, "its file was deleted; it waits for another"),
+        ({"lost_file": True}, "its file was deleted; it waits for another"),
+        ({}, "it has neither a file nor a specification"),
+    ],
+)
+def test_release_that_waits_reaches_nobody(other, reason):
+    decision = decided(release(file=None, sequences=(), **other))
+    assert decision.offer is None
+    assert reasons(decision)["1.1.0"] == reason
+
+
+def test_release_that_nobody_signed_yet_is_signed_when_it_is_offered():
+    offer = decided(release(sequences=())).offer
+    assert (offer.sequence, offer.sign_anew) == (201, True)
+
+
+def test_specification_alone_is_for_every_chip_slot_and_security_version():
+    alone = release(specification=b"{}", file=None)
+    assert decided(alone, chip=9, slot_size_bytes=1, security_version=5).offer is not None
+
+
+DATA = dataclasses.replace(FILE, chip=None)
+
+
+@pytest.mark.parametrize(
+    ("other", "kind", "specification"),
+    [
+        ({}, 0, None),
+        ({"specification": b"[1]"}, 2, b"[1]"),
+        ({"specification": b"[1]", "waits_for_file": True}, 2, b"[1]"),
+        ({"specification": b"[1]", "file": None}, 1, b"[1]"),
+        ({"file": DATA}, 1, b"{}"),
+        ({"file": DATA, "specification": b'{"a":1}'}, 1, b'{"a":1}'),
+    ],
+)
+def test_what_devices_get_of_a_release_is_what_its_manifest_vouches_for(other, kind, specification):
+    made = release(**other)
+    manifest = made.manifest("kettle", 5)
+    assert (manifest.kind, made.sent_specification) == (kind, specification)
+    assert manifest.specification_sha256 == (hashlib.sha256(specification).digest() if specification else b"")
+    assert (manifest.chip, manifest.size_bytes) == ((0xFFFF, 0) if kind == 1 else (0, 1000))
+
+
+@pytest.mark.parametrize(
+    ("other", "linked"),
+    [
+        ({}, False),
+        ({"specification": b"[1]"}, False),
+        ({"specification": b"{}"}, True),
+        ({"specification": b" {}"}, True),
+        ({"file": DATA}, True),
+        ({"specification": b"{}", "file": None}, False),
+    ],
+)
+def test_file_is_linked_where_the_specification_has_a_place_for_it(other, linked):
+    assert (release(**other).linked_file is not None) == linked

@@ -207,7 +207,6 @@ def test_application_name_that_is_none_is_refused(shared, app):
 @pytest.mark.parametrize(
     ("content_type", "body"),
     [
-        ("application/json", b"{}"),
         ("multipart/form-data", b"--x\r\n"),
         ("multipart/form-data; boundary=x", b""),
         ("multipart/form-data; boundary=x", b"garbage"),
@@ -237,6 +236,13 @@ def test_malformed_multipart_is_refused(shared, content_type, body):
     answer = shared.request("POST", "/api/v1/applications/kettle/releases", body, headers)
     assert answer.status == 400
     assert answer.detail
+    assert nothing_is_left(shared)
+
+
+def test_upload_of_another_content_type_is_refused(shared):
+    headers = {"Authorization": f"Bearer {shared.token()}", "Content-Type": "application/json"}
+    answer = shared.request("POST", "/api/v1/applications/kettle/releases", b"{}", headers)
+    assert (answer.status, "multipart/form-data" in answer.detail) == (415, True)
     assert nothing_is_left(shared)
 
 

@@ -16,6 +16,7 @@ def load(name: str):
 
 
 AUTH, MANIFEST, SIGNATURE = load("auth.json"), load("manifest.json"), load("signature.json")
+SPECIFICATION = load("specification.json")
 MODULUS, MESSAGE = base64.b64decode(SIGNATURE["modulus"]), bytes.fromhex(SIGNATURE["message"])
 
 
@@ -45,7 +46,17 @@ def test_good_manifest_is_read_and_written_to_the_byte(case):
     assert manifest.decode(bytes.fromhex(case["bytes"])) == made
 
 
-@pytest.mark.parametrize("case", MANIFEST["bad"], ids=lambda case: case["why"])
+@pytest.mark.parametrize("case", SPECIFICATION["good"], ids=lambda case: str(case["fields"]["kind"]))
+def test_good_manifest_of_a_specification_is_read_and_written_to_the_byte(case):
+    fields = dict(case["fields"])
+    digests = {name: bytes.fromhex(fields.pop(name)) for name in ("sha256", "specification_sha256")}
+    sizes = {f"{name}_bytes": fields.pop(name) for name in ("size", "specification_size")}
+    made = manifest.Manifest(**fields, **digests, **sizes)
+    assert manifest.encode(made).hex() == case["bytes"]
+    assert manifest.decode(bytes.fromhex(case["bytes"])) == made
+
+
+@pytest.mark.parametrize("case", MANIFEST["bad"] + SPECIFICATION["bad"], ids=lambda case: case["why"])
 def test_malformed_manifest_is_refused(case):
     with pytest.raises(manifest.ManifestError):
         manifest.decode(bytes.fromhex(case["bytes"]))

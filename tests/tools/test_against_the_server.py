@@ -70,6 +70,22 @@ def test_release_without_a_key_is_signed_by_the_server(twinslot, signed_in, imag
     assert (release["signed_by"], release["strategy"], release["upgradable_from"]) == ("server", "suspended", ["1.0.0"])
 
 
+@pytest.mark.parametrize("with_image", [False, True])
+@pytest.mark.parametrize("signed_here", [False, True])
+def test_specification_is_published_alone_and_with_an_image(
+    twinslot, signed_in, image, publisher, tmp_path, with_image, signed_here
+) -> None:
+    app = f"urn-{with_image}-{signed_here}"
+    trust = ("--trust", "publisher", "--key", f"{publisher}.pub") if signed_here else ()
+    assert twinslot("group", "create", app, "--app", app, *trust).code == 0
+    (tmp_path / "boil.json").write_text('{"boil": 90}')
+    what = ((image,) if with_image else ()) + ("--specification", tmp_path / "boil.json")
+    key = ("--key", publisher) if signed_here else ()
+    release = twinslot("publish", *what, "--app", app, "--version", "1.1.0", *key, "--json").document
+    assert (release["specification"], release["signed_by"] == "server") == ({"boil": 90}, not signed_here)
+    assert release["size"] == (image.stat().st_size if with_image else None)
+
+
 def test_key_that_no_group_trusts_exits_4(twinslot, signed_in, image, publisher, tmp_path) -> None:
     twinslot("group", "create", "strict", "--app", "oven", "--trust", "publisher", "--key", f"{publisher}.pub")
     twinslot("keygen", "--out", tmp_path / "stranger.pem")

@@ -35,7 +35,7 @@ def foreign(monkeypatch) -> Iterator[Foreign]:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_GET = do_POST = do_DELETE = answer  # noqa: N815 - the names that http.server looks for
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 - the names that http.server looks for
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -69,13 +69,24 @@ BODIES = [b"", b"null", b"[]", b"{}", b'"ok"', b'{"items": 5, "total": "x"}', b'
 @pytest.mark.parametrize(
     "command",
     [
+        ("account", "create", "workshop"),
+        ("account", "list"),
         ("group", "create", "kitchen", "--app", "kettle"),
         ("group", "list"),
         ("group", "token", "g"),
+        ("group", "show", "g"),
+        ("group", "update", "g", "--poll", "60"),
         ("group", "tokens", "g"),
+        ("group", "rotate", "g", "--grace", "0"),
         ("device", "list"),
         ("device", "show", "kettle-1"),
+        ("device", "tag", "kettle-1"),
+        ("device", "set", "kettle-1", "room=hall"),
+        ("device", "move", "kettle-1", "g"),
         ("explain", "kettle-1"),
+        ("filter", "create", "f"),
+        ("filter", "list"),
+        ("filter", "update", "f", "--percentage", "5"),
     ],
     ids=" ".join,
 )

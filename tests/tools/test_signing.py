@@ -1,5 +1,6 @@
 """Keys, manifests and signatures, checked by arithmetic and by the shared vectors, not by the code that made them."""
 
+import base64
 import hashlib
 import json
 import stat
@@ -63,14 +64,49 @@ def test_signature_holds_the_digest_of_the_manifest(publisher) -> None:
     assert recovered(key.public_key(), signing.sign(key, b"manifest")) == encoded(b"manifest")
 
 
-@pytest.mark.parametrize("case", json.loads((VECTORS / "manifest.json").read_text())["good"])
-def test_manifest_is_the_vectors(case) -> None:
-    fields = case["fields"]
-    facts = signing.ImageFacts(
+def facts_of(fields: dict) -> signing.ImageFacts:
+    return signing.ImageFacts(
         fields["chip"], fields["security_version"], fields["size"], bytes.fromhex(fields["sha256"])
     )
-    made = signing.manifest(facts, app=fields["app"], version=fields["version"], sequence=fields["sequence"])
+
+
+def of_release(fields: dict) -> dict:
+    return {name: fields[name] for name in ("app", "version", "sequence")}
+
+
+@pytest.mark.parametrize("case", json.loads((VECTORS / "manifest.json").read_text())["good"])
+def test_manifest_is_the_vectors(case) -> None:
+    made = signing.manifest(facts_of(case["fields"]), None, **of_release(case["fields"]))
     assert made.hex() == case["bytes"]
+
+
+def specified() -> list[tuple[dict, bytes]]:
+    """The shared manifests of kinds 1 and 2 with their fields, and the specifications that belong to them."""
+    contents = [b'"' + b"a" * 2046 + b'"', b"1"]
+    vectors = json.loads((VECTORS / "specification.json").read_text())
+    contents += [base64.b64decode(each["offer"]["specification"]) for each in vectors["offers"]]
+    by_digest = {hashlib.sha256(content).hexdigest(): content for content in contents}
+    return [(case, by_digest[case["fields"]["specification_sha256"]]) for case in vectors["good"]]
+
+
+@pytest.mark.parametrize(("case", "specification"), specified())
+def test_manifest_with_a_specification_is_the_vectors(case, specification) -> None:
+    facts = facts_of(case["fields"]) if case["fields"]["kind"] == 2 else None
+    assert signing.manifest(facts, specification, **of_release(case["fields"])).hex() == case["bytes"]
+
+
+def test_specification_is_signed_and_sent_compact(tmp_path) -> None:
+    (tmp_path / "s.json").write_text('{ "name": "Küche",\n "boil": [80, 1e2] }\n', encoding="utf-8")
+    assert signing.load_specification(tmp_path / "s.json") == '{"name":"Küche","boil":[80,100.0]}'.encode()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff", b"NaN", b"1e999", b"[" * 5000, b'"\\ud800"', b'"' + b"a" * 2047 + b'"']
+)
+def test_what_no_board_takes_as_a_specification_is_refused(tmp_path, content) -> None:
+    (tmp_path / "s.json").write_bytes(content)
+    with pytest.raises(BadFile, match=r"s\.json"):
+        signing.load_specification(tmp_path / "s.json")
 
 
 def test_facts_are_those_of_the_image(tmp_path) -> None:

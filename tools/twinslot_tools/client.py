@@ -12,6 +12,7 @@ from twinslot_tools.options import bearer_token, run
 
 SILENCE_S = 120
 PAGE = 100
+EVERYTHING: Mapping[str, str] = {}
 
 
 @asynccontextmanager
@@ -75,23 +76,25 @@ def request(server: str, method: str, path: str, shape: object, json: object = N
     return run(work())
 
 
-def everything(server: str, path: str, item: object) -> dict[str, Any]:
-    """All pages of a list of items of that shape: {"items": [...], "total": n}."""
+def everything(server: str, path: str, item: object, where: Mapping[str, str] = EVERYTHING) -> dict[str, Any]:
+    """All pages of a list of items of that shape, of which `where` holds: {"items": [...], "total": n}."""
 
     async def work() -> dict[str, Any]:
         async with session(server, bearer_token()) as http:
-            items = await pages(http, api(server, path), item)
+            items = await pages(http, api(server, path), item, where)
             return {"items": items, "total": len(items)}
 
     return run(work())
 
 
-async def pages(http: aiohttp.ClientSession, url: str, item: object) -> list[dict[str, Any]]:
-    """The items, of that shape, of all pages of a list."""
+async def pages(
+    http: aiohttp.ClientSession, url: str, item: object, where: Mapping[str, str] = EVERYTHING
+) -> list[dict[str, Any]]:
+    """The items, of that shape, of all pages of a list, of which `where` holds."""
     items: list[dict[str, Any]] = []
     while True:
-        where: Mapping[str, int] = {"offset": len(items), "limit": PAGE}
-        page = await call(http, "GET", url, shapes.page(item), params=where)
+        part = {**where, "offset": len(items), "limit": PAGE}
+        page = await call(http, "GET", url, shapes.page(item), params=part)
         items += page["items"]
         if not page["items"] or len(items) >= page["total"]:
             return items

@@ -2,7 +2,7 @@
 
 import typer
 
-from twinslot_tools.commands import device, fleet, group, image, keys, publish, server, sim
+from twinslot_tools.commands import account, device, filters, fleet, group, image, keys, publish, server, sim
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,8 +15,10 @@ app = typer.Typer(
 app.command(epilog="Example: twinslot serve --data ./data")(server.serve)
 app.command(epilog="Example: export TWINSLOT_TOKEN=$(twinslot token --data ./data)")(server.token)
 app.command(epilog="Example: twinslot keygen --out publisher.pem")(keys.keygen)
+app.add_typer(account.app, name="account")
 app.add_typer(group.app, name="group")
 app.add_typer(device.app, name="device")
+app.add_typer(filters.app, name="filter")
 app.command(epilog="Example: twinslot explain kettle-1")(device.explain)
 app.command(epilog="Example: twinslot publish kettle.app-bin --app kettle --version 1.1.0 --key publisher.pem")(
     publish.publish

@@ -44,15 +44,21 @@ def bearer_token() -> str:
 
 def checked_server(url: str) -> str:
     """`url` without a slash at its end, when it can be the address of a server."""
+    if not is_web_address(url) or "?" in url or "#" in url:
+        raise UsageError(f"{url!r} is no address of a server; one looks like http://127.0.0.1:8080")
+    return url.rstrip("/")
+
+
+def is_web_address(url: str) -> bool:
+    """True when `url` is an address of http or https, without a user or a password in it."""
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").encode("idna")
-        usable = host and parts.scheme in ("http", "https") and parts.port != 0 and PRINTABLE_ASCII.fullmatch(url)
+        port = parts.port
     except ValueError:
-        usable = False
-    if not usable or parts.username is not None or parts.query or parts.fragment:
-        raise UsageError(f"{url!r} is no address of a server; one looks like http://127.0.0.1:8080")
-    return url.rstrip("/")
+        return False
+    usable = bool(host) and parts.scheme in ("http", "https") and port != 0 and parts.username is None
+    return usable and PRINTABLE_ASCII.fullmatch(url) is not None
 
 
 def checked_name(what: str, name: str) -> str:

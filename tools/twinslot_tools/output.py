@@ -103,6 +103,10 @@ def text(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return str(value).removesuffix(".0")
     if isinstance(value, list):
-        return ", ".join(text(item) for item in value)
+        return ", ".join(text(item) for item in value) or "-"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={text(item)}" for name, item in value.items()) or "-"
     return str(value)

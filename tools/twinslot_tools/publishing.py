@@ -1,4 +1,4 @@
-"""From an image's file to a release on the server."""
+"""From an image's file, a specification or both to a release on the server."""
 
 import asyncio
 import base64
@@ -6,7 +6,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,13 @@ CONFLICT = 409
 
 @dataclass(frozen=True)
 class Release:
-    """What is to be published; `upgradable_from` is `None` for a release that every version may take."""
+    """What is to be published: the image at `path`, a specification (compact JSON), or both.
 
-    path: Path
+    `upgradable_from` is `None` for a release that every version may take.
+    """
+
+    path: Path | None
+    specification: bytes | None
     app: str
     version: str
     strategy: str = "general"
@@ -58,10 +62,10 @@ async def publish(
         "manifest": None,
         "signature": None,
     }
-    facts = await asyncio.to_thread(checked_image, release.path)
+    facts = None if release.path is None else await asyncio.to_thread(checked_image, release.path)
     async with session(server, token) as http:
         if key is None:
-            return await _upload(http, url, about, release.path, on_sent)
+            return await _upload(http, url, about, release, on_sent)
         return await _publish_signed(http, url, about, release, facts, key, on_sent)
 
 
@@ -89,7 +93,7 @@ async def _publish_signed(
     url: str,
     about: dict[str, Any],
     release: Release,
-    facts: signing.ImageFacts,
+    facts: signing.ImageFacts | None,
     key: RSAPrivateKey,
     on_sent: OnSent,
 ) -> dict[str, Any]:
@@ -99,7 +103,9 @@ async def _publish_signed(
     while True:
         tries -= 1
         sequence = signing.next_sequence(last, int(time.time()))
-        data = signing.manifest(facts, app=release.app, version=release.version, sequence=sequence)
+        data = signing.manifest(
+            facts, release.specification, app=release.app, version=release.version, sequence=sequence
+        )
         signature = signing.sign(key, data)
         signed = {
             **about,
@@ -107,7 +113,7 @@ async def _publish_signed(
             "signature": base64.b64encode(signature).decode(),
         }
         try:
-            return await _upload(http, url, signed, release.path, on_sent)
+            return await _upload(http, url, signed, release, on_sent)
         except ServerRefused as error:
             if error.status != CONFLICT or not tries:
                 raise
@@ -127,20 +133,32 @@ async def _last_sequence(http: aiohttp.ClientSession, url: str) -> int:
 
 
 async def _upload(
-    http: aiohttp.ClientSession, url: str, about: dict[str, Any], path: Path, on_sent: OnSent
+    http: aiohttp.ClientSession, url: str, about: dict[str, Any], release: Release, on_sent: OnSent
 ) -> dict[str, Any]:
     """The multipart request has been sent, the image straight from its file, and answered."""
-    try:
-        file = _Watched(io.FileIO(path), on_sent)
-    except OSError as error:
-        raise BadFile(f"can't read {path}: {error.strerror}") from error
-    with file, aiohttp.MultipartWriter("form-data") as body:
-        part = body.append(json.dumps(about), {"Content-Type": "application/json"})
-        part.set_content_disposition("form-data", name="release")
-        part = body.append(file, {"Content-Type": "application/octet-stream"})
-        part.set_content_disposition("form-data", name="image", filename=path.name)
+    with ExitStack() as open_files, aiohttp.MultipartWriter("form-data") as body:
+        _append(body, "release", json.dumps(about), "application/json")
+        if release.specification is not None:
+            _append(body, "specification", release.specification, "application/json")
+        if release.path is not None:
+            file = open_files.enter_context(_opened(release.path, on_sent))
+            _append(body, "image", file, "application/octet-stream", release.path.name)
         answer: dict[str, Any] = await call(http, "POST", f"{url}/releases", shapes.RELEASE, data=body)
         return answer
+
+
+def _append(
+    body: aiohttp.MultipartWriter, name: str, content: str | bytes | io.BufferedReader, media: str, file_name: str = ""
+) -> None:
+    names = {"name": name, "filename": file_name} if file_name else {"name": name}
+    body.append(content, {"Content-Type": media}).set_content_disposition("form-data", quote_fields=True, **names)
+
+
+def _opened(path: Path, on_sent: OnSent) -> "_Watched":
+    try:
+        return _Watched(io.FileIO(path), on_sent)
+    except OSError as error:
+        raise BadFile(f"can't read {path}: {error.strerror}") from error
 
 
 class _Watched(io.BufferedReader):
@@ -157,8 +175,11 @@ class _Watched(io.BufferedReader):
 
 
 @contextmanager
-def progress_bar(path: Path, *, shown: bool) -> Iterator[OnSent]:
-    """A bar on standard error while a file is sent, when somebody looks."""
+def progress_bar(path: Path | None, *, shown: bool) -> Iterator[OnSent]:
+    """A bar on standard error while a file is sent, when there is one and somebody looks."""
+    if path is None:
+        yield lambda size_bytes: None
+        return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     errors = Console(stderr=True)
     with Progress(*columns, console=errors, transient=True, disable=not (shown and errors.is_terminal)) as progress:

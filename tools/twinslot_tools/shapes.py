@@ -5,12 +5,16 @@ or a tuple of shapes, one of which it is.
 """
 
 TEXT_OR_NONE = (str, type(None))
+NUMBER_OR_NONE = (int, type(None))
 RESULT = {"event": str, "version": TEXT_OR_NONE, "reason": TEXT_OR_NONE}
 
 NEW_GROUP = {"id": str, "app": str, "token": str}
 GROUP = {"id": str, "name": str, "app": str, "trust": str, "devices": int}
 NEW_TOKEN = {"id": str, "token": str, "created_at": str}
-TOKEN = {"id": str, "created_at": str, "revoked_at": TEXT_OR_NONE}
+TOKEN = {"id": str, "created_at": str, "expires_at": TEXT_OR_NONE, "revoked_at": TEXT_OR_NONE, "devices": int}
+FILTER = {"id": str, "name": str, "predicate": dict, "devices": int}
+ACCOUNT = {"id": str, "name": str, "group_ota": bool, "created_at": str}
+NEW_ACCOUNT = {"id": str, "name": str, "setup_link": TEXT_OR_NONE}
 DEVICE = {
     "id": str,
     "group_name": str,
@@ -24,7 +28,14 @@ DEVICE_WITH_EVENTS = {**DEVICE, "events": [dict]}
 VERDICT = {"version": str, "sequence": (int, type(None)), "offered": bool, "reason": str}
 EXPLANATION = {"offer": ({"version": str}, type(None)), "reason": str, "releases": [VERDICT]}
 APPLICATION = {"last_sequence": int}
-RELEASE = {"app": str, "version": str, "sequence": int, "sha256": str, "size": int, "signed_by": str}
+RELEASE = {
+    "app": str,
+    "version": str,
+    "sequence": int,
+    "sha256": TEXT_OR_NONE,
+    "size": NUMBER_OR_NONE,
+    "signed_by": str,
+}
 
 
 def page(item: object) -> object:

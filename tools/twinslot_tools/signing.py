@@ -1,6 +1,7 @@
 """A publisher's key, and the manifest that it signs (docs/protocol.md, "Manifest" and "Signature")."""
 
 import hashlib
+import json
 import os
 import struct
 from dataclasses import dataclass
@@ -15,7 +16,11 @@ KEY_BITS = 3072
 EXPONENT = 65537
 DAY_S = 86_400
 
+SPECIFICATION_LIMIT_BYTES = 2048
+
 _HEAD = struct.Struct("<4sBBHIII32s")
+_SPECIFICATION = struct.Struct("<H32s")
+_IMAGE_KIND, _SPECIFICATION_KIND, _BOTH_KIND = 0, 1, 2
 _IMAGE_MAGIC = 0xE9
 _DESCRIPTION_MAGIC = 0xABCD5432
 
@@ -28,6 +33,9 @@ class ImageFacts:
     security_version: int
     size_bytes: int
     sha256: bytes
+
+
+_NO_IMAGE = ImageFacts(0xFFFF, 0, 0, bytes(32))
 
 
 def image_facts(path: Path) -> ImageFacts:
@@ -54,11 +62,33 @@ def image_facts(path: Path) -> ImageFacts:
     return ImageFacts(chip, security_version, size_bytes, sha256)
 
 
-def manifest(facts: ImageFacts, *, app: str, version: str, sequence: int) -> bytes:
-    """The bytes to sign."""
+def load_specification(path: Path) -> bytes:
+    """The JSON document at `path` as a release carries it: compact, in UTF-8.
+
+    Raises `BadFile` for a file that is none, or too large for a board.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        data = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except OSError as error:
+        raise BadFile(f"can't read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise BadFile(f"{path} is no JSON document in UTF-8: {error}") from error
+    if len(data) > SPECIFICATION_LIMIT_BYTES:
+        raise BadFile(f"{path} has {len(data)} bytes as compact JSON, and a board takes {SPECIFICATION_LIMIT_BYTES}")
+    return data
+
+
+def manifest(facts: ImageFacts | None, specification: bytes | None, *, app: str, version: str, sequence: int) -> bytes:
+    """The bytes to sign, for an image, a specification or both."""
+    image = facts or _NO_IMAGE
+    kind = _IMAGE_KIND if specification is None else _BOTH_KIND if facts else _SPECIFICATION_KIND
     names = (app.encode(), version.encode())
-    head = _HEAD.pack(b"TWSM", 1, 0, facts.chip, sequence, facts.security_version, facts.size_bytes, facts.sha256)
-    return head + b"".join(bytes([len(name)]) + name for name in names)
+    head = _HEAD.pack(b"TWSM", 1, kind, image.chip, sequence, image.security_version, image.size_bytes, image.sha256)
+    data = head + b"".join(bytes([len(name)]) + name for name in names)
+    if specification is None:
+        return data
+    return data + _SPECIFICATION.pack(len(specification), hashlib.sha256(specification).digest())
 
 
 def next_sequence(last_sequence: int, now_s: int) -> int:
@@ -132,6 +162,10 @@ def load_public_pem(path: Path) -> str:
         raise BadFile(f"{path} is not an RSA key of 3072 bits, which is what devices check")
     pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return pem.decode()
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def _fits(key: rsa.RSAPublicKey) -> bool:

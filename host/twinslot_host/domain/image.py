@@ -79,6 +79,11 @@ def parse(data: bytes) -> Image:
     )
 
 
+def looks_like_an_image(data: bytes) -> bool:
+    """Whether whoever sent this meant an image: it begins as an app image does, or is a combined one."""
+    return data[:1] == bytes([_MAGIC]) or _is_combined(data)
+
+
 def _check_is_app(data: bytes) -> None:
     if _is_combined(data):
         raise ImageError(f"image: this is the combined image (bootloader, partition table and app); {_USE_APP_BIN}")

@@ -1,11 +1,11 @@
 """Check-ins and reports: what a device tells is kept, durably, before it is answered."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from twinslot_host.domain import manifest as manifests
-from twinslot_host.domain import rollout
-from twinslot_host.flows import offers
-from twinslot_host.flows.entry import Visitor, admit
+from twinslot_host.domain.release import Release
+from twinslot_host.domain.rollout import Offer
+from twinslot_host.flows import offers, server_signing
+from twinslot_host.flows.entry import Visitor, admit, group_of
 from twinslot_host.services import Services
 from twinslot_host.store import applications, devices, events, failures, signatures
 from twinslot_host.store.database import Connection
@@ -14,16 +14,17 @@ from twinslot_host.store.events import Event
 from twinslot_host.store.groups import Group
 from twinslot_host.store.signatures import Signed
 
+_OVER = ("confirmed", "rolled_back", "refused")  # the events after which a device is not installing any more
 _FAILURES = ("rolled_back", "refused")
 
 
 @dataclass(frozen=True)
 class Offered:
-    """What the answer to a check-in offers."""
+    """What the answer to a check-in offers, of which release."""
 
+    release: Release
     manifest: bytes
     signature: bytes
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,10 @@ async def check_in(services: Services, visitor: Visitor, told: CheckIn) -> Offer
         await _note_changes(db, before, told, now_us // 1000)
         device = await devices.find(db, before.account, before.device)
         assert device is not None
-        decision = await offers.decide(db, device, visitor.group, now_us // 1_000_000)
-        offered = None if decision.offer is None else await _offered(db, services, visitor.group, decision.offer)
+        group = await group_of(db, device)
+        offer = (await offers.decide(db, device, group, now_us // 1000)).offer
+        offered = None if offer is None else await _offered(db, services, group, offer)
+        await _note_offer(db, device, offer)
     services.metrics.check_ins.inc()
     if offered is not None:
         services.metrics.offers.inc()
@@ -75,6 +78,8 @@ async def register(services: Services, visitor: Visitor) -> list[bytes]:
 async def _act_on(db: Connection, device: Device, told: Report, now_ms: int) -> None:
     if told.event == "confirmed":
         await devices.confirm(db, device.id, told.version, told.sequence)
+    if told.event in _OVER and told.sequence == device.offered_sequence:
+        await devices.offered(db, device.id, 0)
     if told.event in _FAILURES and told.sequence > 0:
         await failures.add(db, device.account, device.id, told.sequence, now_ms)
 
@@ -90,17 +95,24 @@ async def _note_changes(db: Connection, before: Device, told: CheckIn, now_ms: i
     await events.add(db, before.account, happened, None)
 
 
-async def _offered(db: Connection, services: Services, group: Group, offer: rollout.Offer) -> Offered:
-    signed = await signatures.find(db, group.application, offer.release.sequence)
+async def _note_offer(db: Connection, device: Device, offer: Offer | None) -> None:
+    """A device that is offered nothing is installing nothing, unless it is trying what it was offered before."""
+    sequence = 0 if offer is None else offer.sequence
+    if sequence != device.offered_sequence and (offer is not None or device.state != "trial"):
+        await devices.offered(db, device.id, sequence)
+
+
+async def _offered(db: Connection, services: Services, group: Group, offer: Offer) -> Offered:
+    signed = await (_signed_anew(db, services, group, offer) if offer.sign_anew else _signed(db, group, offer))
+    return Offered(offer.release, signed.manifest, signed.signature)
+
+
+async def _signed(db: Connection, group: Group, offer: Offer) -> Signed:
+    signed = await signatures.find(db, group.application, offer.sequence)
     assert signed is not None
-    if offer.sign_anew:
-        signed = await _sign_anew(db, services, group, signed, offer)
-    return Offered(signed.manifest, signed.signature, manifests.decode(signed.manifest).sha256.hex())
-
-
-async def _sign_anew(db: Connection, services: Services, group: Group, old: Signed, offer: rollout.Offer) -> Signed:
-    manifest = replace(manifests.decode(old.manifest), sequence=offer.sequence)
-    signed = Signed(offer.sequence, *services.signer.sign(manifest))
-    await signatures.add(db, group.account, group.application, offer.release.id, signed, services.now_ms())
-    await applications.set_last_sequence(db, group.application, offer.sequence)
     return signed
+
+
+async def _signed_anew(db: Connection, services: Services, group: Group, offer: Offer) -> Signed:
+    application = await applications.get(db, group.application)
+    return await server_signing.sign(db, services, group.account, application, offer.release, offer.sequence)

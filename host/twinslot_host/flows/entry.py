@@ -1,4 +1,9 @@
-"""How a device's request comes in: its group's keys, its row, and its nonce spent once."""
+"""How a device's request comes in: its group's keys, its row, and its nonce spent once.
+
+A device proves itself with a token of the group that it enrolled in. Its owner may have moved it to another group
+since; that group's policy counts, and its offers. A token of the group that it belongs to is as good, and enrols it
+there: it was provisioned again.
+"""
 
 from dataclasses import dataclass
 
@@ -21,9 +26,14 @@ class NonceRefused(TwinslotError):
 
 @dataclass(frozen=True)
 class Visitor:
-    """A device that has proven its key; `nonce_issued_us` is None when its nonce can't be accepted."""
+    """A device that has proven its key; `nonce_issued_us` is None when its nonce can't be accepted.
+
+    `proved` is the group with whose `token` (its row's id) it did, `group` the one that it belongs to.
+    """
 
     group: Group
+    proved: str
+    token: int
     device: str
     key: bytes
     mac: str
@@ -38,11 +48,12 @@ async def prove(services: Services, claim: auth.Claim, method: str, path: str, b
     if group is None:
         return None
     text = auth.request_text(method, path, claim.nonce, claim.seq, claim.cnonce, body)
-    for token in await group_tokens.valid(db, group.id):
-        key = auth.device_key(token, claim.device)
+    for token in await group_tokens.valid(db, group.id, services.now_ms()):
+        key = auth.device_key(token.token, claim.device)
         if auth.same(auth.mac(key, text), claim.mac):
             issued_us = auth.read_nonce(services.nonce_key, group.id, claim.device, claim.nonce)
-            return Visitor(group, claim.device, key, claim.mac, issued_us, int(claim.seq))
+            current = await _current_group(db, group, claim.device)
+            return Visitor(current, group.id, token.id, claim.device, key, claim.mac, issued_us, int(claim.seq))
     return None
 
 
@@ -54,18 +65,37 @@ async def admit(db: Connection, visitor: Visitor, now_us: int) -> Device:
     issued_us = visitor.nonce_issued_us
     if issued_us is None or now_us - issued_us > NONCE_LIFE_S * 1_000_000:
         raise NonceRefused("the nonce is missing or too old; repeat with the one of this answer")
-    group, now_ms = visitor.group, now_us // 1000
-    row = await devices.ensure(db, group.account, visitor.device, group.id, now_ms)
-    if row.group != group.id:
+    now_ms = now_us // 1000
+    row = await devices.ensure(db, visitor.group.account, visitor.device, visitor.proved, now_ms)
+    if not _is_of(row, visitor.proved):
         raise Conflict(f"a device {visitor.device!r} belongs to another group; choose another id")
-    if not await devices.spend(db, row.id, issued_us, visitor.seq, now_ms):
+    if not await devices.spend(db, row.id, issued_us, visitor.seq, visitor.proved, visitor.token, now_ms):
         raise NonceRefused("this seq was used; repeat with the nonce of this answer")
     return row
+
+
+async def group_of(db: Connection, device: Device) -> Group:
+    """The group that the device belongs to."""
+    group = await groups.find(db, device.group)
+    assert group is not None
+    return group
 
 
 async def fresh_nonce(services: Services, visitor: Visitor) -> str:
     """A nonce for the device's next request, later than every one that it has used, even if the clock went back."""
     row = await devices.find(services.database.reader, visitor.group.account, visitor.device)
-    last_us = row.nonce_issued_us if row is not None and row.group == visitor.group.id else 0
+    last_us = row.nonce_issued_us if row is not None and _is_of(row, visitor.proved) else 0
     issued_us = max(services.clock_us(), last_us + 1)
-    return auth.make_nonce(services.nonce_key, visitor.group.id, visitor.device, issued_us)
+    return auth.make_nonce(services.nonce_key, visitor.proved, visitor.device, issued_us)
+
+
+async def _current_group(db: Connection, proved: Group, device: str) -> Group:
+    """Where the device belongs now: for one that is new, or another group's, the group that it proved itself with."""
+    row = await devices.find(db, proved.account, device)
+    if row is None or row.group == proved.id or not _is_of(row, proved.id):
+        return proved
+    return await group_of(db, row)
+
+
+def _is_of(row: Device, group: str) -> bool:
+    return group in (row.enrolled_group, row.group)

@@ -1,17 +1,32 @@
 """The decision for one device, from what the store knows."""
 
+from twinslot_host.domain import manifest as manifests
 from twinslot_host.domain import rollout
+from twinslot_host.domain.eligibility import Device as Known
+from twinslot_host.domain.eligibility import Policy
+from twinslot_host.domain.filters import Filter, Subject
+from twinslot_host.domain.release import SERVER, Release
+from twinslot_host.flows.entry import group_of
 from twinslot_host.services import Services
-from twinslot_host.store import applications, failures, group_keys, groups, releases
+from twinslot_host.store import (
+    applications,
+    device_tags,
+    failures,
+    filters,
+    group_keys,
+    releases,
+    signatures,
+)
 from twinslot_host.store.database import Connection
 from twinslot_host.store.devices import Device
 from twinslot_host.store.groups import Group
 
 
-async def decide(db: Connection, device: Device, group: Group, now_s: int) -> rollout.Decision:
+async def decide(db: Connection, device: Device, group: Group, now_ms: int) -> rollout.Decision:
     """What the device gets now, and why; nothing is changed."""
     application = await applications.get(db, group.application)
-    known = rollout.Device(
+    candidates = await releases.of_application(db, application.id)
+    known = Known(
         app=device.app,
         version=device.version,
         sequence=device.sequence,
@@ -19,42 +34,44 @@ async def decide(db: Connection, device: Device, group: Group, now_s: int) -> ro
         chip=device.chip or 0,
         slot_size_bytes=device.slot_size or 0,
         failed=await failures.of_device(db, device.id),
+        security_version=await _confirmed_security_version(db, device, group),
+        subject=await subject(db, device),
     )
-    candidates = [as_candidate(each) for each in await releases.of_application(db, application.id)]
-    return rollout.decide(known, await _policy(db, group), candidates, application.last_sequence, now_s)
+    policy, aims = await _policy(db, group), await _filters(db, group, candidates)
+    return rollout.decide(known, policy, candidates, aims, application.last_sequence, now_ms)
 
 
 async def explain(services: Services, device: Device) -> rollout.Decision:
     """As `decide`, for a person who asks."""
     db = services.database.reader
-    group = await groups.find(db, device.group)
-    assert group is not None
-    return await decide(db, device, group, services.now_s())
+    return await decide(db, device, await group_of(db, device), services.now_ms())
+
+
+async def subject(db: Connection, device: Device) -> Subject:
+    """The device as filters see it."""
+    return Subject(
+        device.device, device.group, frozenset(await device_tags.of_device(db, device.id)), device.attributes
+    )
 
 
 async def trusted_moduli(db: Connection, services: Services, group: Group) -> list[bytes]:
     """The keys that the group's devices trust, as devices keep them."""
-    if group.trust == rollout.SERVER:
+    if group.trust == SERVER:
         return [services.signer.modulus]
     return list((await group_keys.of_group(db, group.id)).values())
 
 
-def as_candidate(release: releases.Release) -> rollout.Release:
-    """The release as the decision needs it."""
-    return rollout.Release(
-        id=release.id,
-        version=release.version,
-        strategy=release.strategy,
-        upgradable_from=release.upgradable_from,
-        chip=release.chip,
-        size_bytes=release.size,
-        security_version=release.security_version,
-        signed_by=release.signed_by,
-        sequences=release.sequences,
-    )
+async def _policy(db: Connection, group: Group) -> Policy:
+    trusted = (SERVER,) if group.trust == SERVER else await group_keys.of_group(db, group.id)
+    return Policy(group.app, frozenset(trusted), group.target_release)
 
 
-async def _policy(db: Connection, group: Group) -> rollout.Policy:
-    if group.trust == rollout.SERVER:
-        return rollout.Policy(group.app, frozenset((rollout.SERVER,)))
-    return rollout.Policy(group.app, frozenset(await group_keys.of_group(db, group.id)))
+async def _filters(db: Connection, group: Group, candidates: list[Release]) -> dict[str, Filter]:
+    if not any(each.filters for each in candidates):
+        return {}
+    return {each.id: each for each in await filters.of_application(db, group.application)}
+
+
+async def _confirmed_security_version(db: Connection, device: Device, group: Group) -> int:
+    signed = await signatures.of_confirmed_image(db, group.application, device.id, device.sequence)
+    return 0 if signed is None else manifests.decode(signed.manifest).security_version

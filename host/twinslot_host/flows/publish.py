@@ -1,24 +1,34 @@
-"""Publishing: an image becomes a release, wholly or not at all."""
+"""Publishing: an image, a specification or both become a signed release, wholly or not at all."""
 
-import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 
 from twinslot_host.artifacts import Incoming
-from twinslot_host.config import SLOT_LEAST_BYTES
-from twinslot_host.domain import image as images
 from twinslot_host.domain import manifest as manifests
 from twinslot_host.domain import rollout
-from twinslot_host.domain.image import CHIPS, Image, chip_name
+from twinslot_host.domain.caller import Caller
 from twinslot_host.domain.manifest import Manifest
+from twinslot_host.domain.release import SERVER, Release
 from twinslot_host.domain.signature import verified
 from twinslot_host.errors import Conflict, Invalid
+from twinslot_host.flows import server_signing, steps, uploads
+from twinslot_host.flows.steps import Fields
 from twinslot_host.services import Services
-from twinslot_host.store import applications, devices, group_keys, groups, releases, signatures
+from twinslot_host.store import applications, files, group_keys, signatures
 from twinslot_host.store.applications import Application
 from twinslot_host.store.database import Connection
-from twinslot_host.store.releases import NewRelease, Release
 from twinslot_host.store.signatures import Signed
+
+_COMPARED = {
+    "kind": "kind",
+    "application": "app",
+    "version": "version",
+    "chip": "chip",
+    "security version": "security_version",
+    "image size": "size_bytes",
+    "SHA-256": "sha256",
+    "specification's size": "specification_size_bytes",
+    "specification's SHA-256": "specification_sha256",
+}
 
 
 @dataclass(frozen=True)
@@ -27,145 +37,50 @@ class Draft:
 
     app: str
     version: str
-    strategy: str
-    upgradable_from: list[str] | None
+    fields: Fields
     manifest: bytes | None
     signature: bytes | None
 
 
-async def check_early(services: Services, account: str, draft: Draft) -> None:
-    """Nothing that is known before the image forbids the release. Raises Conflict or Invalid."""
-    application = await applications.find(services.database.reader, account, draft.app)
+async def check_early(services: Services, caller: Caller, draft: Draft) -> None:
+    """Nothing that is known before the upload forbids the release. Raises Conflict or Invalid."""
+    db = services.database.reader
+    await steps.check_filters(db, caller.account, draft.fields)
+    application = await applications.find(db, caller.account, draft.app)
     if application is not None:
-        await _check_free(services.database.reader, application, draft)
+        await steps.check_free(db, application, draft.version)
 
 
-async def publish(services: Services, account: str, draft: Draft, incoming: Incoming) -> Release:
-    """The release, durable. Raises Invalid or Conflict, saying what to do, with nothing changed."""
-    image = await asyncio.to_thread(_parsed, incoming.path)
-    try:
-        async with services.database.write() as db:
-            application = await applications.ensure(db, account, draft.app, services.now_ms())
-            await _check_free(db, application, draft)
-            await _check_fits(db, application, image)
-            release = await _add(db, services, account, application, draft, image)
-            services.artifacts.keep(incoming)
-    except BaseException:
-        await _discard_unused(services, incoming.sha256)
-        raise
-    services.metrics.uploads.inc()
-    return release
-
-
-def _parsed(path: Path) -> Image:
-    return images.parse(path.read_bytes())
-
-
-async def _discard_unused(services: Services, sha256: str) -> None:
-    async with services.database.write() as db:
-        if not await releases.uses(db, sha256):
-            services.artifacts.discard(sha256)
-
-
-async def _check_free(db: Connection, application: Application, draft: Draft) -> None:
-    if await releases.exists(db, application.id, draft.version):
-        raise Conflict(f"{draft.app} {draft.version} exists already; publish under a higher version")
-
-
-async def _check_fits(db: Connection, application: Application, image: Image) -> None:
-    """Only what a board can be counts, so that no device keeps others from their release by what it tells."""
-    slots = await devices.smallest_slots(db, application.id, SLOT_LEAST_BYTES)
-    known = [slot for slot in slots if slot.chip in CHIPS]
-    if known and all(slot.chip != image.chip for slot in known):
-        names = ", ".join(f"{slot.device} ({chip_name(slot.chip)})" for slot in known)
-        raise Invalid(
-            f"image: it is for the {chip_name(image.chip)}, and the application's devices are others: {names}"
-        )
-    for slot in known:
-        if slot.chip == image.chip and 0 < slot.size_bytes < image.size_bytes:
-            raise Invalid(
-                f"image: its {image.size_bytes} bytes do not fit the smallest slot among the application's devices,"
-                f" that of {slot.device}, which has {slot.size_bytes} bytes; make it smaller"
-            )
-
-
-async def _add(
-    db: Connection, services: Services, account: str, application: Application, draft: Draft, image: Image
+async def publish(
+    services: Services, caller: Caller, draft: Draft, specification: bytes | None, incoming: Incoming | None
 ) -> Release:
+    """The release, durable and signed. Raises Invalid or Conflict, saying what to do, with nothing changed.
+
+    There is a specification or an upload, or both.
+    """
+    file = None if incoming is None else await uploads.image_file(steps.FILE_NAME, incoming)
+    async with uploads.kept(services, incoming) as db:
+        application = await applications.ensure(db, caller.account, draft.app, services.now_ms())
+        await steps.check_free(db, application, draft.version)
+        if file is not None:
+            await uploads.check_fits(db, application, file)
+        signed_by = await _signer(db, application, draft)
+        release = await steps.add(
+            db, services, caller, application, draft.version, draft.fields, specification, signed_by
+        )
+        if file is not None:
+            await files.put(db, caller.account, release.id, file)
+            release = await steps.reread(db, application, release)
+        await _sign(db, services, caller, application, draft, release)
+        return await steps.reread(db, application, release)
+
+
+async def _signer(db: Connection, application: Application, draft: Draft) -> str:
+    """Who signed, as `signed_by` has it. Raises Invalid when no group of the application trusts that."""
     if draft.manifest is None or draft.signature is None:
-        manifest, signed = await _signed_by_server(db, services, application, draft, image)
-        signed_by = rollout.SERVER
-    else:
-        manifest = _checked_manifest(application, draft, image, draft.manifest, services.now_s())
-        signed_by = await _signer(db, application, draft.manifest, draft.signature)
-        signed = Signed(manifest.sequence, draft.manifest, draft.signature)
-    new = NewRelease(
-        version=draft.version,
-        strategy=draft.strategy,
-        upgradable_from=draft.upgradable_from,
-        sha256=image.sha256.hex(),
-        size=image.size_bytes,
-        chip=image.chip,
-        security_version=manifest.security_version,
-        signed_by=signed_by,
-    )
-    now_ms = services.now_ms()
-    release = await releases.add(db, account, application.id, new, now_ms)
-    await signatures.add(db, account, application.id, release, signed, now_ms)
-    await applications.set_last_sequence(db, application.id, manifest.sequence)
-    return (await releases.of_application(db, application.id))[-1]
-
-
-async def _signed_by_server(
-    db: Connection, services: Services, application: Application, draft: Draft, image: Image
-) -> tuple[Manifest, Signed]:
-    known = await groups.of_application(db, application.id)
-    if known and all(group.trust != rollout.SERVER for group in known):
-        raise Invalid(f"the groups of {draft.app} trust only their publisher's key; publish with --key FILE")
-    sequence = rollout.next_sequence(application.last_sequence, services.now_s())
-    if sequence > services.now_s() + rollout.AHEAD_LIMIT_S:
-        raise Conflict(
-            f"the last sequence of {draft.app}, {application.last_sequence}, is a day ahead of the server's clock;"
-            " set the clock, or wait until it gets there"
-        )
-    manifest = Manifest(
-        app=draft.app,
-        version=draft.version,
-        sequence=sequence,
-        security_version=image.security_version,
-        chip=image.chip,
-        size_bytes=image.size_bytes,
-        sha256=image.sha256,
-    )
-    return manifest, Signed(manifest.sequence, *services.signer.sign(manifest))
-
-
-def _checked_manifest(application: Application, draft: Draft, image: Image, encoded: bytes, now_s: int) -> Manifest:
-    manifest = manifests.decode(encoded)
-    for what, signed, actual in (
-        ("application", manifest.app, draft.app),
-        ("version", manifest.version, draft.version),
-        ("chip", manifest.chip, image.chip),
-        ("security version", manifest.security_version, image.security_version),
-        ("image size", manifest.size_bytes, image.size_bytes),
-        ("SHA-256", manifest.sha256.hex(), image.sha256.hex()),
-    ):
-        if signed != actual:
-            raise Invalid(f"manifest: its {what} is {signed}, and the upload's is {actual}; sign this image again")
-    if manifest.sequence > now_s + rollout.AHEAD_LIMIT_S:
-        raise Invalid(
-            f"manifest: its sequence {manifest.sequence} is more than a day ahead of the server's clock, {now_s};"
-            " set the clock of the machine that signs, and sign it again"
-        )
-    if manifest.sequence <= application.last_sequence:
-        raise Conflict(
-            f"manifest: its sequence {manifest.sequence} is not higher than {application.last_sequence},"
-            f" the last of {draft.app}; sign it again"
-        )
-    return manifest
-
-
-async def _signer(db: Connection, application: Application, manifest: bytes, signature: bytes) -> str:
+        await server_signing.check_trusted(db, application)
+        return SERVER
+    manifests.decode(draft.manifest)
     keys = await group_keys.of_application(db, application.id)
     if not keys:
         raise Invalid(
@@ -173,6 +88,42 @@ async def _signer(db: Connection, application: Application, manifest: bytes, sig
             " create one with --trust publisher, or publish without a key"
         )
     for name, modulus in keys.items():
-        if verified(modulus, manifest, signature):
+        if verified(modulus, draft.manifest, draft.signature):
             return name
     raise Invalid(f"signature: none of the keys that the groups of {application.name} trust made it")
+
+
+async def _sign(
+    db: Connection, services: Services, caller: Caller, application: Application, draft: Draft, release: Release
+) -> None:
+    if draft.manifest is None or draft.signature is None:
+        sequence = server_signing.free_sequence(services, application)
+        await server_signing.sign(db, services, caller.account, application, release, sequence)
+        return
+    manifest = manifests.decode(draft.manifest)
+    _check_same(manifest, release.manifest(application.name, manifest.sequence))
+    _check_sequence(application, manifest.sequence, services.now_s())
+    signed = Signed(manifest.sequence, draft.manifest, draft.signature)
+    await signatures.add(db, caller.account, application.id, release.id, signed, services.now_ms())
+    await applications.set_last_sequence(db, application.id, manifest.sequence)
+
+
+def _check_same(signed: Manifest, uploaded: Manifest) -> None:
+    for what, name in _COMPARED.items():
+        one, other = getattr(signed, name), getattr(uploaded, name)
+        if one != other:
+            told = [each.hex() if isinstance(each, bytes) else each for each in (one, other)]
+            raise Invalid(f"manifest: its {what} is {told[0]}, and the upload's is {told[1]}; sign this upload again")
+
+
+def _check_sequence(application: Application, sequence: int, now_s: int) -> None:
+    if sequence > now_s + rollout.AHEAD_LIMIT_S:
+        raise Invalid(
+            f"manifest: its sequence {sequence} is more than a day ahead of the server's clock, {now_s};"
+            " set the clock of the machine that signs, and sign it again"
+        )
+    if sequence <= application.last_sequence:
+        raise Conflict(
+            f"manifest: its sequence {sequence} is not higher than {application.last_sequence},"
+            f" the last of {application.name}; sign it again"
+        )

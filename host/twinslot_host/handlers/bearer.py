@@ -1,23 +1,24 @@
-"""The management API's credential."""
+"""The management APIs' credential."""
 
 from aiohttp import hdrs, web
 
-from twinslot_host import tokens
-from twinslot_host.errors import Forbidden, Unauthorized
+from twinslot_host.domain.caller import Caller
+from twinslot_host.errors import Unauthorized
+from twinslot_host.flows import credentials
 from twinslot_host.services import SERVICES
-from twinslot_host.store import accounts
 
 
-async def account_of(request: web.Request, scope: str) -> str:
-    """The account that the caller's token speaks for.
+async def caller_of(request: web.Request) -> Caller:
+    """Whom the request's token speaks for.
 
-    Raises Unauthorized without a good token, Forbidden when it lacks the scope.
+    Raises Unauthorized without a good one, Unavailable when nobody can tell whether it is.
     """
-    services = request.app[SERVICES]
-    scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    caller = tokens.read(services.jwt_key, token.strip(), services.now_s()) if scheme.lower() == "bearer" else None
-    if caller is None or not await accounts.exists(services.database.reader, caller.account):
-        raise Unauthorized("a valid bearer token is needed; `twinslot token` makes one", "Bearer")
-    if scope not in caller.scopes:
-        raise Forbidden(f"the token lacks the scope {scope}")
-    return caller.account
+    given = request.headers.getall(hdrs.AUTHORIZATION, [""])
+    scheme, _, token = given[0].partition(" ")
+    caller, services = None, request.app[SERVICES]
+    if len(given) == 1 and scheme.lower() == "bearer":
+        caller = await credentials.caller(services, token.strip())
+    if caller is None:
+        where = "`twinslot token`" if services.issuer is None else services.issuer.trusted.url
+        raise Unauthorized(f"a valid bearer token is needed; {where} makes one", "Bearer")
+    return caller

@@ -1,23 +1,52 @@
 """Bodies and queries, bounded and checked before anything is done."""
 
 import asyncio
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
 
-from twinslot_host.config import BODY_S, PAGE_DEFAULT, PAGE_LIMIT
+from twinslot_host.config import BODY_S, PAGE_DEFAULT, PAGE_LIMIT, SOUGHT_LIMIT
 from twinslot_host.errors import Invalid, TooLarge, TooSlow
 
 _OFFSET_LIMIT = 1 << 31
 
-Model = TypeVar("Model", bound="Body")
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Body(BaseModel):
     """A JSON body: types as they are, no field unknown."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def may_be_left_out() -> Any:
+    """For a field of a change: left out, it is not to change; null is a value only where its type says so.
+
+    Read it by `model_dump(exclude_unset=True)`.
+    """
+    return Field(default=None, json_schema_extra=_without_default)
+
+
+def _without_default(schema: JsonDict) -> None:
+    schema.pop("default", None)
+
+
+class Query(BaseModel):
+    """A query: each parameter at most once, none unknown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Sought = Annotated[str, Field(max_length=SOUGHT_LIMIT, pattern=r"^[^\x00]*$")]  # what a list is searched for
+
+
+class Page(Query):
+    """Which part of a list is wanted."""
+
+    offset: Annotated[int, Field(ge=0, le=_OFFSET_LIMIT)] = 0
+    limit: Annotated[int, Field(ge=1, le=PAGE_LIMIT)] = PAGE_DEFAULT
 
 
 async def read_limited(request: web.Request, limit_bytes: int) -> bytes:
@@ -45,23 +74,24 @@ def parsed(model: type[Model], body: bytes) -> Model:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        raise _invalid(error, "field") from None
+
+
+def parsed_query(model: type[Model], request: web.Request) -> Model:
+    """The query's parameters. Raises Invalid naming the first one that is wrong."""
+    given = request.query
+    twice = next((name for name in given if len(given.getall(name)) > 1), None)
+    if twice is not None:
+        raise Invalid(f"{twice[:100]}: it is given more than once")
+    try:
+        return model.model_validate(dict(given))
+    except ValidationError as error:
+        raise _invalid(error, "parameter") from None
+
+
+def _invalid(error: ValidationError, what: str) -> Invalid:
+    first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])[:100]
     if first["type"] == "extra_forbidden":
-        raise Invalid(f"unknown field {field!r}")
-    raise Invalid(f"{field}: {first['msg']}" if field else first["msg"])
-
-
-def page_of(request: web.Request) -> tuple[int, int]:
-    """Offset and limit of a list. Raises Invalid when one is no number in its range."""
-    offset = _number(request, "offset", 0, 0, _OFFSET_LIMIT)
-    return offset, _number(request, "limit", PAGE_DEFAULT, 1, PAGE_LIMIT)
-
-
-def _number(request: web.Request, name: str, default: int, lowest: int, highest: int) -> int:
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if text.isascii() and text.isdigit() and len(text) <= 10 and lowest <= int(text) <= highest:
-        return int(text)
-    raise Invalid(f"{name}: a number from {lowest} to {highest}")
+        return Invalid(f"unknown {what} {field!r}")
+    return Invalid(f"{field}: {first['msg']}" if field else first["msg"])

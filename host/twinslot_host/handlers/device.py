@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 from twinslot_host import links
 from twinslot_host.domain.names import printable
 from twinslot_host.flows import checkin
+from twinslot_host.handlers.addresses import origin
 from twinslot_host.handlers.bodies import Body, parsed
 from twinslot_host.handlers.device_auth import BODY, VISITOR
 from twinslot_host.services import SERVICES
@@ -50,12 +51,7 @@ async def check(request: web.Request) -> web.Response:
     offered = await checkin.check_in(services, request[VISITOR], told)
     if offered is None:
         return web.Response(status=204)
-    offer = {
-        "manifest": base64.b64encode(offered.manifest).decode(),
-        "signature": base64.b64encode(offered.signature).decode(),
-        "transfer": links.path(services.link_key, offered.sha256, services.now_s()),
-    }
-    return web.json_response({"offer": offer})
+    return web.json_response({"offer": _offer(request, offered)})
 
 
 async def report(request: web.Request) -> web.Response:
@@ -69,5 +65,26 @@ async def keys(request: web.Request) -> web.Response:
     """The keys that a provisioning tool puts on a board."""
     visitor = request[VISITOR]
     moduli = await checkin.register(request.app[SERVICES], visitor)
-    trusted = [base64.b64encode(modulus).decode() for modulus in moduli]
+    trusted = [_base64(modulus) for modulus in moduli]
     return web.json_response({"app": visitor.group.app, "trusted": trusted, "poll": visitor.group.poll_s})
+
+
+def _offer(request: web.Request, offered: checkin.Offered) -> dict[str, str]:
+    release = offered.release
+    offer = {"manifest": _base64(offered.manifest), "signature": _base64(offered.signature)}
+    if release.image is not None:
+        offer["transfer"] = _path(request, release.image.sha256)
+    if release.sent_specification is not None:
+        offer["specification"] = _base64(release.sent_specification)
+    if release.linked_file is not None:
+        offer["link"] = f"{origin(request)}{_path(request, release.linked_file.sha256)}"
+    return offer
+
+
+def _path(request: web.Request, sha256: str) -> str:
+    services = request.app[SERVICES]
+    return links.path(services.link_key, sha256, services.now_s(), services.link_life_s)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

@@ -1,4 +1,4 @@
-"""GET and HEAD /device/v1/transfers/{sha256}: images by content, by sendfile, for whoever has a link."""
+"""GET and HEAD /device/v1/transfers/{sha256}: releases' files by content, by sendfile, for whoever has a link."""
 
 import re
 
@@ -50,7 +50,7 @@ async def tag_artifact(request: web.Request, response: web.StreamResponse) -> No
 
 
 async def transfer(request: web.Request) -> web.StreamResponse:
-    """The image, or the range that was asked for. 403: the link is altered or expired. 404: it is gone."""
+    """The file, or the range that was asked for. 403: the link is altered or expired. 404: it is gone."""
     services = request.app[SERVICES]
     sha256 = request.match_info["sha256"]
     query = request.query
@@ -60,7 +60,7 @@ async def transfer(request: web.Request) -> web.StreamResponse:
         raise Forbidden("the link is altered or expired; check in again for another")
     path = services.artifacts.path(sha256)
     if not path.is_file():
-        raise NotFound("the image is gone; check in again for another")
+        raise NotFound("the file is gone; check in again for another")
     if _is_known(request.if_none_match, sha256):
         return web.Response(status=304, headers={hdrs.ETAG: f'"{sha256}"'})
     if request.if_match is not None and not _is_known(request.if_match, sha256):

@@ -81,4 +81,9 @@ class Database:
 async def _connect(path: Path) -> Connection:
     db = await aiosqlite.connect(path, isolation_level=None)
     db.row_factory = sqlite3.Row
+    await db.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own leaves all but A-Z as it is
     return db
+
+
+def _lower(text: str | None) -> str | None:
+    return None if text is None else text.lower()

@@ -1,23 +1,31 @@
 """Devices: what each last told of itself, and the last request of it that was accepted."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from sqlite3 import Row
 
+from twinslot_host.domain.filters import Attribute
 from twinslot_host.store.database import Connection
 from twinslot_host.store.rows import all_of, number, one
 
-_SELECT = "SELECT d.*, g.name AS group_name FROM devices d JOIN groups g ON g.id = d.group_id"
+SELECT = "SELECT d.*, g.name AS group_name FROM devices d JOIN groups g ON g.id = d.group_id"
 
 
 @dataclass(frozen=True)
 class Device:
-    """One row, with its group's name. What a check-in tells is None before the first one."""
+    """One row, with its group's name. What a check-in tells is None before the first one.
+
+    `enrolled_group` is the group with whose token it proves itself, `group` where its owner has moved it since;
+    `offered_sequence` is that of the release which it was last offered and may be installing, 0: of none.
+    """
 
     id: int
     account: str
     device: str
     group: str
     group_name: str
+    enrolled_group: str
     app: str | None
     version: str | None
     confirmed_version: str | None
@@ -28,10 +36,12 @@ class Device:
     slot_size: int | None
     free_heap: int | None
     reset_cause: int | None
+    offered_sequence: int
     nonce_issued_us: int
     nonce_seq: int
     last_seen_at_ms: int | None
     created_at_ms: int
+    attributes: dict[str, Attribute]
 
 
 @dataclass(frozen=True)
@@ -61,30 +71,68 @@ class Slot:
 
 async def find(db: Connection, account: str, device: str) -> Device | None:
     """The account's device of that id, or None."""
-    row = await one(db, f"{_SELECT} WHERE d.account_id = ? AND d.device = ?", (account, device))
-    return None if row is None else _device(row)
+    row = await one(db, f"{SELECT} WHERE d.account_id = ? AND d.device = ?", (account, device))
+    return None if row is None else of_row(row)
 
 
 async def ensure(db: Connection, account: str, device: str, group: str, now_ms: int) -> Device:
-    """The account's device of that id, which now exists; `group` counts only when it is new."""
-    await db.execute(
-        "INSERT INTO devices (account_id, device, group_id, created_at_ms) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (account_id, device) DO NOTHING",
-        (account, device, group, now_ms),
-    )
+    """The account's device of that id, which now exists; `group` counts only when it is new.
+
+    Of a device that was deleted before, no request counts whose nonce is older than that: it may be a replay.
+    """
     found = await find(db, account, device)
-    assert found is not None
+    if found is None:
+        await db.execute(
+            "INSERT INTO devices (account_id, device, group_id, enrolled_group_id, created_at_ms, nonce_issued_us)"
+            " SELECT ?1, ?2, ?3, ?3, ?4, COALESCE(MAX(at_ms) + 1, 0) * 1000 FROM audit"
+            " WHERE account_id = ?1 AND action = 'device.delete' AND subject = ?5",
+            (account, device, group, now_ms, f"device:{device}"),
+        )
+        found = await find(db, account, device)
+        assert found is not None
     return found
 
 
-async def spend(db: Connection, device: int, nonce_issued_us: int, seq: int, now_ms: int) -> bool:
-    """Whether the request is newer than all before it; if so, it now counts as used, and the device as seen."""
+async def spend(
+    db: Connection, device: int, nonce_issued_us: int, seq: int, group: str, token: int, now_ms: int
+) -> bool:
+    """Whether the request is newer than all before it; if so, it now counts as used, and the device as seen.
+
+    It proves itself from now on with that token of that group.
+    """
     cursor = await db.execute(
-        "UPDATE devices SET nonce_issued_us = ?1, nonce_seq = ?2, last_seen_at_ms = ?3"
-        " WHERE id = ?4 AND (nonce_issued_us < ?1 OR nonce_issued_us = ?1 AND nonce_seq < ?2)",
-        (nonce_issued_us, seq, now_ms, device),
+        "UPDATE devices SET nonce_issued_us = ?1, nonce_seq = ?2, last_seen_at_ms = ?3, enrolled_group_id = ?5,"
+        " token_id = ?6 WHERE id = ?4 AND (nonce_issued_us < ?1 OR nonce_issued_us = ?1 AND nonce_seq < ?2)",
+        (nonce_issued_us, seq, now_ms, device, group, token),
     )
     return cursor.rowcount == 1
+
+
+async def offered(db: Connection, device: int, sequence: int) -> None:
+    """The device was offered the release of that sequence, and may be installing it; 0: none."""
+    await db.execute("UPDATE devices SET offered_sequence = ? WHERE id = ?", (sequence, device))
+
+
+async def installing(db: Connection, release: int) -> str | None:
+    """The id of a device that was offered the release and has not told the outcome, or None."""
+    row = await one(
+        db,
+        "SELECT d.device FROM signatures s JOIN groups g ON g.application_id = s.application_id"
+        " JOIN devices d ON d.group_id = g.id AND d.offered_sequence = s.sequence WHERE s.release_id = ? LIMIT 1",
+        (release,),
+    )
+    return None if row is None else str(row["device"])
+
+
+async def running(db: Connection, application: int, version: str) -> str | None:
+    """The id of a device of the application's groups that tells the version, or has confirmed it, or None."""
+    row = await one(
+        db,
+        "SELECT d.device FROM devices d JOIN groups g ON g.id = d.group_id"
+        " WHERE g.application_id = ?1 AND (d.version = ?2 OR d.confirmed_version = ?2) LIMIT 1",
+        (application, version),
+    )
+    return None if row is None else str(row["device"])
 
 
 async def check_in(db: Connection, device: int, told: CheckIn) -> None:
@@ -117,17 +165,35 @@ async def confirm(db: Connection, device: int, version: str, sequence: int) -> N
     )
 
 
-async def page(db: Connection, account: str, offset: int, limit: int) -> list[Device]:
-    """The account's devices by id."""
-    rows = await all_of(
-        db, f"{_SELECT} WHERE d.account_id = ? ORDER BY d.device LIMIT ? OFFSET ?", (account, limit, offset)
+async def describe(db: Connection, device: int, attributes: Mapping[str, Attribute]) -> None:
+    """The device has these attributes, and no other."""
+    await db.execute("UPDATE devices SET attributes = ? WHERE id = ?", (json.dumps(dict(attributes)), device))
+
+
+async def move(db: Connection, device: int, group: str) -> None:
+    """The device belongs to the group; it goes on proving itself as a device of the group that it enrolled in."""
+    await db.execute(
+        "UPDATE devices SET group_id = ? WHERE id = ?",
+        (group, device),
     )
-    return [_device(row) for row in rows]
 
 
-async def count(db: Connection, account: str) -> int:
-    """How many devices the account has."""
-    return await number(db, "SELECT COUNT(*) FROM devices WHERE account_id = ?", (account,))
+async def remove(db: Connection, device: int) -> None:
+    """The device is gone, with all that was kept of it."""
+    for table in ("device_tags", "events", "failures"):
+        await db.execute(f"DELETE FROM {table} WHERE device_id = ?", (device,))
+    await db.execute("DELETE FROM devices WHERE id = ?", (device,))
+
+
+async def enrolled_elsewhere(db: Connection, group: str) -> int:
+    """How many devices prove themselves as devices of the group, and belong to another."""
+    sql = "SELECT COUNT(*) FROM devices WHERE enrolled_group_id = ?1 AND group_id <> ?1"
+    return await number(db, sql, (group,))
+
+
+async def count_of_group(db: Connection, group: str) -> int:
+    """How many devices belong to the group."""
+    return await number(db, "SELECT COUNT(*) FROM devices WHERE group_id = ?", (group,))
 
 
 async def count_seen(db: Connection) -> int:
@@ -135,8 +201,8 @@ async def count_seen(db: Connection) -> int:
     return await number(db, "SELECT COUNT(*) FROM devices WHERE last_seen_at_ms IS NOT NULL")
 
 
-async def smallest_slots(db: Connection, application: int, least_bytes: int) -> list[Slot]:
-    """For each chip among the devices of the application's groups: the device with the smallest slot.
+async def smallest_slots(db: Connection, application: int, least_bytes: int, group: str | None = None) -> list[Slot]:
+    """For each chip among the devices of the application's groups, or of that one: the device with the smallest slot.
 
     Slots below `least_bytes` count only where the chip has no other; their size is 0 then.
     """
@@ -146,19 +212,22 @@ async def smallest_slots(db: Connection, application: int, least_bytes: int) -> 
         " CASE WHEN d.slot_size >= ?1 THEN d.slot_size ELSE 0 END AS size, ROW_NUMBER() OVER"
         " (PARTITION BY d.chip ORDER BY d.slot_size < ?1, d.slot_size, d.id) AS place"
         " FROM devices d JOIN groups g ON g.id = d.group_id"
-        " WHERE g.application_id = ?2 AND d.chip IS NOT NULL) AS ranked WHERE place = 1 ORDER BY chip",
-        (least_bytes, application),
+        " WHERE g.application_id = ?2 AND (?3 IS NULL OR g.id = ?3) AND d.chip IS NOT NULL) AS ranked"
+        " WHERE place = 1 ORDER BY chip",
+        (least_bytes, application, group),
     )
     return [Slot(row["chip"], row["device"], row["size"]) for row in rows]
 
 
-def _device(row: Row) -> Device:
+def of_row(row: Row) -> Device:
+    """The device of a row that `SELECT` found."""
     return Device(
         id=row["id"],
         account=row["account_id"],
         device=row["device"],
         group=row["group_id"],
         group_name=row["group_name"],
+        enrolled_group=row["enrolled_group_id"] or row["group_id"],
         app=row["app"],
         version=row["version"],
         confirmed_version=row["confirmed_version"],
@@ -169,8 +238,10 @@ def _device(row: Row) -> Device:
         slot_size=row["slot_size"],
         free_heap=row["free_heap"],
         reset_cause=row["reset_cause"],
+        offered_sequence=row["offered_sequence"],
         nonce_issued_us=row["nonce_issued_us"],
         nonce_seq=row["nonce_seq"],
         last_seen_at_ms=row["last_seen_at_ms"],
         created_at_ms=row["created_at_ms"],
+        attributes=json.loads(row["attributes"]),
     )

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from sqlite3 import Row
 
 from twinslot_host.store.database import Connection
-from twinslot_host.store.rows import all_of
+from twinslot_host.store.rows import Value, all_of, number
 
 _SELECT = "SELECT device_id, event, version, sequence, reason, at_ms FROM events"
+_FROM = "FROM events e JOIN devices d ON d.id = e.device_id"
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,24 @@ class Event:
     sequence: int
     reason: str
     at_ms: int
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which events a list holds: those of a device or of a group's devices, of one kind. None: whatever it is."""
+
+    device: str | None = None
+    group: str | None = None
+    event: str | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An event with the id of its device, and the group that this belongs to now."""
+
+    event: Event
+    device: str
+    group: str
 
 
 async def add(db: Connection, account: str, happened: Event, report: str | None) -> bool:
@@ -47,6 +66,23 @@ async def latest(db: Connection, device: int, limit: int) -> list[Event]:
     return [_event(row) for row in rows]
 
 
+async def page(db: Connection, account: str, wanted: Wanted, offset: int, limit: int) -> list[Listed]:
+    """The account's events that are wanted, the newest first."""
+    where, values = _where(account, wanted)
+    rows = await all_of(
+        db,
+        f"SELECT e.*, d.device, d.group_id {_FROM} WHERE {where} ORDER BY e.id DESC LIMIT ? OFFSET ?",
+        (*values, limit, offset),
+    )
+    return [Listed(_event(row), row["device"], row["group_id"]) for row in rows]
+
+
+async def count(db: Connection, account: str, wanted: Wanted) -> int:
+    """How many of the account's events are wanted."""
+    where, values = _where(account, wanted)
+    return await number(db, f"SELECT COUNT(*) {_FROM} WHERE {where}", values)
+
+
 async def last_reports(db: Connection, devices: Sequence[int]) -> dict[int, Event]:
     """For each of the devices that has reported: its last report."""
     marks = ", ".join("?" * len(devices))
@@ -57,6 +93,15 @@ async def last_reports(db: Connection, devices: Sequence[int]) -> dict[int, Even
         devices,
     )
     return {row["device_id"]: _event(row) for row in rows}
+
+
+def _where(account: str, wanted: Wanted) -> tuple[str, Sequence[Value]]:
+    conditions, values = ["e.account_id = ?"], [account]
+    for column, exactly in (("d.device", wanted.device), ("d.group_id", wanted.group), ("e.event", wanted.event)):
+        if exactly is not None:
+            conditions.append(f"{column} = ?")
+            values.append(exactly)
+    return " AND ".join(conditions), values
 
 
 def _event(row: Row) -> Event:

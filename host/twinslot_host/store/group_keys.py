@@ -21,6 +21,11 @@ async def of_group(db: Connection, group: str) -> dict[str, bytes]:
     return {row["fingerprint"]: row["modulus"] for row in rows}
 
 
+async def remove_all(db: Connection, group: str) -> None:
+    """The group trusts no key."""
+    await db.execute("DELETE FROM group_keys WHERE group_id = ?", (group,))
+
+
 async def of_application(db: Connection, application: int) -> dict[str, bytes]:
     """The keys that any group of the application trusts: fingerprint to modulus."""
     rows = await all_of(

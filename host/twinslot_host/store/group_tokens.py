@@ -1,4 +1,4 @@
-"""Group tokens: a group may have several, each until it is revoked.
+"""Group tokens: a group may have several, each until it is revoked or expires.
 
 A token is kept as it is, not hashed: it is the HMAC key from which devices' keys are derived.
 """
@@ -9,7 +9,8 @@ from sqlite3 import Row
 from twinslot_host.store.database import Connection
 from twinslot_host.store.rows import all_of, number, one
 
-_SELECT = "SELECT id, token, created_at_ms, revoked_at_ms FROM group_tokens"
+_SELECT = "SELECT t.id, t.token, t.created_at_ms, t.expires_at_ms, t.revoked_at_ms FROM group_tokens t"
+_VALID = "t.revoked_at_ms IS NULL AND (t.expires_at_ms IS NULL OR t.expires_at_ms > ?)"
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Token:
     id: int
     token: str = field(repr=False)
     created_at_ms: int
+    expires_at_ms: int | None
     revoked_at_ms: int | None
 
 
@@ -30,24 +32,38 @@ async def add(db: Connection, account: str, group: str, token: str, now_ms: int)
         (account, group, token, now_ms),
     )
     assert row is not None
-    return Token(row["id"], token, now_ms, None)
+    return Token(row["id"], token, now_ms, None, None)
 
 
-async def valid(db: Connection, group: str) -> list[str]:
-    """The group's tokens that were not revoked, the newest first."""
-    rows = await all_of(db, f"{_SELECT} WHERE group_id = ? AND revoked_at_ms IS NULL ORDER BY id DESC", (group,))
-    return [row["token"] for row in rows]
-
-
-async def page(db: Connection, group: str, offset: int, limit: int) -> list[Token]:
-    """The group's tokens, the newest first."""
-    rows = await all_of(db, f"{_SELECT} WHERE group_id = ? ORDER BY id DESC LIMIT ? OFFSET ?", (group, limit, offset))
+async def valid(db: Connection, group: str, now_ms: int) -> list[Token]:
+    """The group's tokens that were not revoked and have not expired, the newest first."""
+    rows = await all_of(db, f"{_SELECT} WHERE t.group_id = ? AND {_VALID} ORDER BY t.id DESC", (group, now_ms))
     return [_token(row) for row in rows]
+
+
+async def page(db: Connection, group: str, offset: int, limit: int) -> list[tuple[Token, int]]:
+    """The group's tokens, the newest first, each with how many devices last proved themselves with it."""
+    rows = await all_of(
+        db,
+        _SELECT.replace(" FROM ", ", (SELECT COUNT(*) FROM devices d WHERE d.token_id = t.id) AS devices FROM ", 1)
+        + " WHERE t.group_id = ? ORDER BY t.id DESC LIMIT ? OFFSET ?",
+        (group, limit, offset),
+    )
+    return [(_token(row), row["devices"]) for row in rows]
 
 
 async def count(db: Connection, group: str) -> int:
     """How many tokens the group has and had."""
     return await number(db, "SELECT COUNT(*) FROM group_tokens WHERE group_id = ?", (group,))
+
+
+async def expire(db: Connection, group: str, at_ms: int) -> None:
+    """The group's tokens are valid no longer than until then; an earlier expiry stays."""
+    await db.execute(
+        "UPDATE group_tokens SET expires_at_ms = ?1 WHERE group_id = ?2 AND revoked_at_ms IS NULL"
+        " AND (expires_at_ms IS NULL OR expires_at_ms > ?1)",
+        (at_ms, group),
+    )
 
 
 async def revoke(db: Connection, group: str, token: int, now_ms: int) -> bool:
@@ -59,5 +75,10 @@ async def revoke(db: Connection, group: str, token: int, now_ms: int) -> bool:
     return cursor.rowcount == 1
 
 
+async def remove_all(db: Connection, group: str) -> None:
+    """The group has and had no token. The caller has seen that no device proves itself with one."""
+    await db.execute("DELETE FROM group_tokens WHERE group_id = ?", (group,))
+
+
 def _token(row: Row) -> Token:
-    return Token(row["id"], row["token"], row["created_at_ms"], row["revoked_at_ms"])
+    return Token(row["id"], row["token"], row["created_at_ms"], row["expires_at_ms"], row["revoked_at_ms"])

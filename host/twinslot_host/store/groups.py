@@ -2,28 +2,35 @@
 
 from dataclasses import dataclass
 from sqlite3 import Row
+from typing import Literal
 
 from twinslot_host.store.database import Connection
 from twinslot_host.store.rows import all_of, number, one
 
 _SELECT = (
-    "SELECT g.id, g.account_id, g.application_id, g.name, a.name AS app, g.trust, g.poll_s, g.created_at_ms"
-    " FROM groups g JOIN applications a ON a.id = g.application_id"
+    "SELECT g.id, g.account_id, g.application_id, g.name, a.name AS app, g.trust, g.poll_s, g.created_at_ms,"
+    " g.target_release_id, r.version AS target FROM groups g JOIN applications a ON a.id = g.application_id"
+    " LEFT JOIN releases r ON r.id = g.target_release_id"
 )
+_DEVICES = ", (SELECT COUNT(*) FROM devices d WHERE d.group_id = g.id) AS devices FROM groups "
+
+Trust = Literal["server", "publisher"]
 
 
 @dataclass(frozen=True)
 class Group:
-    """One row, with its application's name."""
+    """One row, with its application's name; `target` is the version of the release that it is held at, or None."""
 
     id: str
     account: str
     application: int
     name: str
     app: str
-    trust: str
+    trust: Trust
     poll_s: int
     created_at_ms: int
+    target_release: int | None
+    target: str | None
 
 
 async def find(db: Connection, group: str) -> Group | None:
@@ -45,12 +52,26 @@ async def add(db: Connection, account: str, group: str, application: int, name: 
     )
 
 
+async def update(db: Connection, group: str, name: str, poll_s: int) -> None:
+    """The group has that name and check-in interval. The caller has seen that the name is free."""
+    await db.execute("UPDATE groups SET name = ?, poll_s = ? WHERE id = ?", (name, poll_s, group))
+
+
+async def set_target(db: Connection, group: str, release: int | None) -> None:
+    """The group is held at exactly that release of its application; None: at none."""
+    await db.execute("UPDATE groups SET target_release_id = ? WHERE id = ?", (release, group))
+
+
+async def remove(db: Connection, group: str) -> None:
+    """The group is gone. The caller has removed what is its own, and seen that nothing needs it."""
+    await db.execute("DELETE FROM groups WHERE id = ?", (group,))
+
+
 async def page(db: Connection, account: str, offset: int, limit: int) -> list[tuple[Group, int]]:
     """The account's groups by name, each with its number of devices."""
     rows = await all_of(
         db,
-        _SELECT.replace(" FROM ", ", (SELECT COUNT(*) FROM devices d WHERE d.group_id = g.id) AS devices FROM ", 1)
-        + " WHERE g.account_id = ? ORDER BY g.name LIMIT ? OFFSET ?",
+        _SELECT.replace(" FROM groups ", _DEVICES) + " WHERE g.account_id = ? ORDER BY g.name LIMIT ? OFFSET ?",
         (account, limit, offset),
     )
     return [(_group(row), row["devices"]) for row in rows]
@@ -76,4 +97,6 @@ def _group(row: Row) -> Group:
         row["trust"],
         row["poll_s"],
         row["created_at_ms"],
+        row["target_release_id"],
+        row["target"],
     )

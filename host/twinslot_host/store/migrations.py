@@ -116,7 +116,114 @@ _FIRST = (
     "CREATE INDEX signatures_by_release ON signatures (release_id, sequence)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_ACCOUNTS_AND_SOFTWARE = (
+    "ALTER TABLE accounts ADD COLUMN name TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE accounts ADD COLUMN group_ota INTEGER NOT NULL DEFAULT 1 CHECK (group_ota IN (0, 1))",
+    """CREATE TABLE setup_links (
+        account_id TEXT PRIMARY KEY REFERENCES accounts (id),
+        digest TEXT NOT NULL UNIQUE,
+        created_at_ms INTEGER NOT NULL
+    ) STRICT""",
+    """CREATE TABLE users (
+        id TEXT PRIMARY KEY,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        name TEXT NOT NULL UNIQUE,
+        password TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX users_by_account ON users (account_id, name)",
+    """CREATE TABLE clients (
+        id TEXT PRIMARY KEY,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        name TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        UNIQUE (account_id, name)
+    ) STRICT""",
+    # No foreign key: a line of the audit outlives what it tells of.
+    """CREATE TABLE audit (
+        id INTEGER PRIMARY KEY,
+        account_id TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        action TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        at_ms INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX audit_by_account ON audit (account_id, id)",
+    """CREATE TABLE filters (
+        id TEXT PRIMARY KEY,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        name TEXT NOT NULL,
+        predicate TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        UNIQUE (account_id, name)
+    ) STRICT""",
+    """CREATE TABLE files (
+        release_id INTEGER PRIMARY KEY REFERENCES releases (id),
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        name TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        chip INTEGER,
+        security_version INTEGER NOT NULL
+    ) STRICT""",
+    "INSERT INTO files (release_id, account_id, name, sha256, size, chip, security_version)"
+    " SELECT id, account_id, 'firmware.bin', sha256, size, chip, security_version FROM releases",
+    "CREATE INDEX files_by_sha256 ON files (sha256)",
+    "DROP INDEX releases_by_sha256",
+    "ALTER TABLE releases DROP COLUMN sha256",
+    "ALTER TABLE releases DROP COLUMN size",
+    "ALTER TABLE releases DROP COLUMN chip",
+    "ALTER TABLE releases DROP COLUMN security_version",
+    "ALTER TABLE releases ADD COLUMN specification BLOB",
+    "ALTER TABLE releases ADD COLUMN metadata TEXT",
+    "ALTER TABLE releases ADD COLUMN waits_for_file INTEGER NOT NULL DEFAULT 0 CHECK (waits_for_file IN (0, 1))",
+    "ALTER TABLE releases ADD COLUMN lost_file INTEGER NOT NULL DEFAULT 0 CHECK (lost_file IN (0, 1))",
+    """CREATE TABLE release_filters (
+        release_id INTEGER NOT NULL REFERENCES releases (id),
+        filter_id TEXT NOT NULL REFERENCES filters (id),
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        rollout_at_ms INTEGER,
+        place INTEGER NOT NULL,
+        PRIMARY KEY (release_id, filter_id)
+    ) STRICT""",
+    "CREATE INDEX release_filters_by_filter ON release_filters (filter_id)",
+    "ALTER TABLE signatures ADD COLUMN void INTEGER NOT NULL DEFAULT 0 CHECK (void IN (0, 1))",
+    "ALTER TABLE groups ADD COLUMN target_release_id INTEGER REFERENCES releases (id)",
+    "CREATE INDEX groups_by_target ON groups (target_release_id)",
+    """CREATE TABLE group_updates (
+        id TEXT PRIMARY KEY,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        group_id TEXT NOT NULL REFERENCES groups (id),
+        path TEXT NOT NULL,
+        version TEXT NOT NULL,
+        place INTEGER NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        UNIQUE (group_id, place)
+    ) STRICT""",
+    "ALTER TABLE group_tokens ADD COLUMN expires_at_ms INTEGER",
+    "ALTER TABLE devices ADD COLUMN attributes TEXT NOT NULL DEFAULT '{}'",
+    # The group whose token the device proves itself with; `group_id` is where its owner has moved it.
+    "ALTER TABLE devices ADD COLUMN enrolled_group_id TEXT REFERENCES groups (id)",
+    "UPDATE devices SET enrolled_group_id = group_id",
+    "ALTER TABLE devices ADD COLUMN token_id INTEGER REFERENCES group_tokens (id)",
+    "ALTER TABLE devices ADD COLUMN offered_sequence INTEGER NOT NULL DEFAULT 0",
+    """CREATE TABLE device_tags (
+        device_id INTEGER NOT NULL REFERENCES devices (id),
+        tag TEXT NOT NULL,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        PRIMARY KEY (device_id, tag)
+    ) STRICT""",
+    "CREATE INDEX device_tags_by_tag ON device_tags (account_id, tag)",
+    "CREATE INDEX devices_by_enrolled_group ON devices (enrolled_group_id)",
+    "CREATE INDEX devices_by_token ON devices (token_id)",
+    "CREATE INDEX events_by_account ON events (account_id, id)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _ACCOUNTS_AND_SOFTWARE)
 
 
 async def check_ours(db: aiosqlite.Connection) -> None:

@@ -1,61 +1,56 @@
-"""Releases: a version of an application with its image."""
+"""Releases: the versions of an application, each read with its file, its filters and its signatures' sequences."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from sqlite3 import Row
 
+from twinslot_host.domain.release import SERVER, File, Release, Strategy, Targeting
 from twinslot_host.store.database import Connection
-from twinslot_host.store.rows import all_of, one
+from twinslot_host.store.rows import Value, all_of, number, one
 
-
-@dataclass(frozen=True)
-class Release:
-    """One row; `sequences` are those of its signatures, the current one last."""
-
-    id: int
-    version: str
-    strategy: str
-    upgradable_from: tuple[str, ...] | None
-    sha256: str
-    size: int
-    chip: int
-    security_version: int
-    signed_by: str
-    created_at_ms: int
-    sequences: tuple[int, ...]
+_SELECT = (
+    "SELECT r.*, f.name AS file_name, f.sha256, f.size, f.chip, f.security_version"
+    " FROM releases r LEFT JOIN files f ON f.release_id = r.id"
+)
+_SEQUENCES = (
+    "SELECT s.release_id, s.sequence FROM signatures s JOIN releases r ON r.id = s.release_id"
+    " WHERE s.void = 0 AND {where} ORDER BY s.sequence"
+)
+_FILTERS = (
+    "SELECT t.release_id, t.filter_id, t.rollout_at_ms FROM release_filters t JOIN releases r ON r.id = t.release_id"
+    " WHERE {where} ORDER BY t.place"
+)
 
 
 @dataclass(frozen=True)
 class NewRelease:
-    """What a release is made of."""
+    """What a release is made of, its file and its filters aside."""
 
     version: str
-    strategy: str
-    upgradable_from: list[str] | None
-    sha256: str
-    size: int
-    chip: int
-    security_version: int
+    strategy: Strategy
+    upgradable_from: Sequence[str] | None
+    specification: bytes | None
+    metadata: str | None
+    waits_for_file: bool
     signed_by: str
 
 
 async def add(db: Connection, account: str, application: int, new: NewRelease, now_ms: int) -> int:
     """The id of the release, which now exists. The caller has seen that its version is free."""
-    upgradable_from = None if new.upgradable_from is None else json.dumps(new.upgradable_from)
     row = await one(
         db,
-        "INSERT INTO releases (account_id, application_id, version, strategy, upgradable_from, sha256, size, chip,"
-        " security_version, signed_by, created_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+        "INSERT INTO releases (account_id, application_id, version, strategy, upgradable_from, specification, metadata,"
+        " waits_for_file, signed_by, created_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
         (
             account,
             application,
             new.version,
             new.strategy,
-            upgradable_from,
-            new.sha256,
-            new.size,
-            new.chip,
-            new.security_version,
+            _versions(new.upgradable_from),
+            new.specification,
+            new.metadata,
+            int(new.waits_for_file),
             new.signed_by,
             now_ms,
         ),
@@ -64,41 +59,83 @@ async def add(db: Connection, account: str, application: int, new: NewRelease, n
     return int(row["id"])
 
 
-async def exists(db: Connection, application: int, version: str) -> bool:
-    """Whether the application has a release of that version."""
-    sql = "SELECT 1 FROM releases WHERE application_id = ? AND version = ?"
-    return await one(db, sql, (application, version)) is not None
+async def update(
+    db: Connection,
+    release: int,
+    strategy: Strategy,
+    upgradable_from: Sequence[str] | None,
+    metadata: str | None,
+    waits_for_file: bool,
+) -> None:
+    """The release has these fields in the place of those it had."""
+    await db.execute(
+        "UPDATE releases SET strategy = ?, upgradable_from = ?, metadata = ?, waits_for_file = ? WHERE id = ?",
+        (strategy, _versions(upgradable_from), metadata, int(waits_for_file), release),
+    )
 
 
-async def uses(db: Connection, sha256: str) -> bool:
-    """Whether any release, of any account, has the image of that hex digest."""
-    return await one(db, "SELECT 1 FROM releases WHERE sha256 = ? LIMIT 1", (sha256,)) is not None
+async def change_content(db: Connection, release: int, *, lost_file: bool) -> None:
+    """What devices get of the release is not what was signed: its signatures are void, and the next is the server's."""
+    await db.execute("UPDATE releases SET lost_file = ?, signed_by = ? WHERE id = ?", (int(lost_file), SERVER, release))
+    await db.execute("UPDATE signatures SET void = 1 WHERE release_id = ?", (release,))
+
+
+async def remove(db: Connection, release: int) -> None:
+    """The release is gone, with its file's row, its filters and its signatures."""
+    for table in ("files", "release_filters", "signatures"):
+        await db.execute(f"DELETE FROM {table} WHERE release_id = ?", (release,))
+    await db.execute("DELETE FROM releases WHERE id = ?", (release,))
+
+
+async def find(db: Connection, application: int, version: str) -> Release | None:
+    """The application's release of that version, or None."""
+    found = await _whole(db, "r.application_id = ? AND r.version = ?", (application, version))
+    return found[0] if found else None
 
 
 async def of_application(db: Connection, application: int) -> list[Release]:
-    """The application's releases, each with the sequences of its signatures."""
-    rows = await all_of(db, "SELECT * FROM releases WHERE application_id = ? ORDER BY id", (application,))
-    signed = await all_of(
-        db, "SELECT release_id, sequence FROM signatures WHERE application_id = ? ORDER BY sequence", (application,)
-    )
-    sequences: dict[int, list[int]] = {}
-    for each in signed:
+    """The application's releases, the oldest first."""
+    return await _whole(db, "r.application_id = ?", (application,))
+
+
+async def count(db: Connection, application: int) -> int:
+    """How many releases the application has."""
+    return await number(db, "SELECT COUNT(*) FROM releases WHERE application_id = ?", (application,))
+
+
+async def _whole(db: Connection, where: str, values: Sequence[Value]) -> list[Release]:
+    rows = await all_of(db, f"{_SELECT} WHERE {where} ORDER BY r.id", values)
+    sequences: dict[int, list[int]] = {row["id"]: [] for row in rows}
+    for each in await all_of(db, _SEQUENCES.format(where=where), values):
         sequences.setdefault(each["release_id"], []).append(each["sequence"])
-    return [_release(row, sequences[row["id"]]) for row in rows]
+    filters: dict[int, list[Targeting]] = {row["id"]: [] for row in rows}
+    for each in await all_of(db, _FILTERS.format(where=where), values):
+        filters.setdefault(each["release_id"], []).append(Targeting(each["filter_id"], each["rollout_at_ms"]))
+    return [_release(row, sequences[row["id"]], filters[row["id"]]) for row in rows]
 
 
-def _release(row: Row, sequences: list[int]) -> Release:
+def _release(row: Row, sequences: list[int], filters: list[Targeting]) -> Release:
     stored = row["upgradable_from"]
     return Release(
         id=row["id"],
         version=row["version"],
         strategy=row["strategy"],
         upgradable_from=None if stored is None else tuple(json.loads(stored)),
-        sha256=row["sha256"],
-        size=row["size"],
-        chip=row["chip"],
-        security_version=row["security_version"],
+        specification=row["specification"],
+        metadata=row["metadata"],
+        waits_for_file=bool(row["waits_for_file"]),
+        lost_file=bool(row["lost_file"]),
         signed_by=row["signed_by"],
         created_at_ms=row["created_at_ms"],
+        file=None if row["sha256"] is None else _file(row),
+        filters=tuple(filters),
         sequences=tuple(sequences),
     )
+
+
+def _file(row: Row) -> File:
+    return File(row["file_name"], row["sha256"], row["size"], row["chip"], row["security_version"])
+
+
+def _versions(upgradable_from: Sequence[str] | None) -> str | None:
+    return None if upgradable_from is None else json.dumps(list(upgradable_from))

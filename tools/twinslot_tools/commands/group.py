@@ -2,21 +2,21 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
-from urllib.parse import quote
+from typing import Annotated, Any
 
 import typer
 
 from twinslot_tools import client, shapes
+from twinslot_tools.commands import group_tokens
+from twinslot_tools.commands.things import Group, group_path, say_deleted
 from twinslot_tools.errors import UsageError
-from twinslot_tools.options import DEFAULT_SERVER, Json, Server, checked_app, checked_name, checked_segment
+from twinslot_tools.options import DEFAULT_SERVER, Json, Server, checked_app, checked_name, checked_version
 from twinslot_tools.output import print_facts, print_json, print_table, say
 from twinslot_tools.signing import load_public_pem
 
 app = typer.Typer(no_args_is_help=True, help="Groups of devices: one application, one token, one set of trusted keys.")
 
-
-Group = Annotated[str, typer.Argument(metavar="GROUP", help="The group's id.")]
+LONGEST_POLL_S = 86_400
 
 
 class Trust(StrEnum):
@@ -66,50 +66,63 @@ def list_(server: Server = DEFAULT_SERVER, json: Json = False) -> None:
     if json:
         print_json(groups)
         return
-    columns = ("id", "name", "app", "trust", "devices")
+    columns = ("id", "name", "app", "trust", "devices", "target")
     rows = [[group.get(column) for column in columns] for group in groups["items"]]
     print_table("groups", columns, rows, "no groups yet: `twinslot group create NAME --app APP` makes one")
 
 
-@app.command("token", epilog="Example: twinslot group token 0123456789abcdef01234567")
-def token(group: Group, server: Server = DEFAULT_SERVER, json: Json = False) -> None:
-    """Make a further token of a group and print it, this once; the others stay good."""
-    made = client.request(server, "POST", _tokens(group), shapes.NEW_TOKEN)
-    if json:
-        print_json(made)
-        return
-    print_facts(f"token of group {group}", {field: made[field] for field in ("id", "token", "created_at")})
-    say("The token is not shown again. Boards that have the old one go on with it until that is revoked.")
+@app.command(epilog="Example: twinslot group show 0123456789abcdef01234567")
+def show(group: Group, server: Server = DEFAULT_SERVER, json: Json = False) -> None:
+    """Show one group: its check-in interval, the version it is held at, the keys it trusts."""
+    _print(client.request(server, "GET", group_path(group), shapes.GROUP), json=json)
 
 
-@app.command("tokens", epilog="Example: twinslot group tokens 0123456789abcdef01234567")
-def tokens(group: Group, server: Server = DEFAULT_SERVER, json: Json = False) -> None:
-    """List the tokens of a group: when each was made and revoked, not what they are."""
-    known = client.everything(server, _tokens(group), shapes.TOKEN)
-    if json:
-        print_json(known)
-        return
-    columns = ("id", "created_at", "revoked_at")
-    print_table("tokens", columns, [[each[column] for column in columns] for each in known["items"]], "no tokens")
-
-
-@app.command(epilog="Example: twinslot group revoke 0123456789abcdef01234567 TOKEN_ID")
-def revoke(
+@app.command(epilog="Example: twinslot group update 0123456789abcdef01234567 --poll 300 --target 1.1.0")
+def update(
     group: Group,
-    token_id: Annotated[
-        str, typer.Argument(metavar="TOKEN_ID", help="The token's id, as `twinslot group tokens` shows it.")
-    ],
+    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    poll: Annotated[
+        int | None,
+        typer.Option(min=1, max=LONGEST_POLL_S, metavar="SECONDS", help="How often its devices check in."),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION", help="Hold its devices at exactly this release, be it older or newer."),
+    ] = None,
+    no_target: Annotated[bool, typer.Option("--no-target", help="Hold them at none any longer.")] = False,
     server: Server = DEFAULT_SERVER,
     json: Json = False,
 ) -> None:
-    """Revoke a token: boards that were provisioned with it are refused from now on."""
-    path = f"{_tokens(group)}/{quote(checked_segment('a token', token_id), safe='')}"
-    client.request(server, "DELETE", path, type(None))
+    """Change a group's name or check-in interval, or the version that its devices are held at."""
+    if target is not None and no_target:
+        raise UsageError("--target and --no-target exclude each other")
+    change: dict[str, Any] = {}
+    if name is not None:
+        change["name"] = checked_name("a group", name)
+    if poll is not None:
+        change["poll_s"] = poll
+    if target is not None or no_target:
+        change["target"] = None if target is None else checked_version(target)
+    if not change:
+        raise UsageError("nothing to change: give --name, --poll, --target or --no-target")
+    _print(client.request(server, "PATCH", group_path(group), shapes.GROUP, json=change), json=json)
+
+
+@app.command(epilog="Example: twinslot group delete 0123456789abcdef01234567")
+def delete(group: Group, server: Server = DEFAULT_SERVER, json: Json = False) -> None:
+    """Delete a group that no device belongs to any more."""
+    client.request(server, "DELETE", group_path(group), type(None))
+    say_deleted("group", group, json=json)
+
+
+app.command(epilog="Example: twinslot group token 0123456789abcdef01234567")(group_tokens.token)
+app.command(epilog="Example: twinslot group tokens 0123456789abcdef01234567")(group_tokens.tokens)
+app.command(epilog="Example: twinslot group rotate 0123456789abcdef01234567 --grace 604800")(group_tokens.rotate)
+app.command(epilog="Example: twinslot group revoke 0123456789abcdef01234567 TOKEN_ID")(group_tokens.revoke)
+
+
+def _print(group: dict[str, Any], *, json: bool) -> None:
     if json:
-        print_json({"group": group, "revoked": token_id})
+        print_json(group)
     else:
-        say(f"revoked token {token_id}")
-
-
-def _tokens(group: str) -> str:
-    return f"/groups/{quote(checked_segment('a group', group), safe='')}/tokens"
+        print_facts(f"group {group['name']}", group)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from twinslot_tools import publishing
+from twinslot_tools.errors import UsageError
 from twinslot_tools.options import (
     DEFAULT_SERVER,
     Json,
@@ -18,7 +19,7 @@ from twinslot_tools.options import (
     run,
 )
 from twinslot_tools.output import print_facts, print_json
-from twinslot_tools.signing import load_key
+from twinslot_tools.signing import load_key, load_specification
 
 
 class Strategy(StrEnum):
@@ -30,9 +31,15 @@ class Strategy(StrEnum):
 
 
 def publish(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The app image, such as a build's `.app-bin`.")],
     application: Annotated[str, typer.Option("--app", help="The application that this is a release of.")],
     version: Annotated[str, typer.Option(help="Its version, such as 1.2.3.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="The app image, such as a build's `.app-bin`.")
+    ] = None,
+    specification: Annotated[
+        Path | None,
+        typer.Option(metavar="JSONFILE", help="A specification for the application: any JSON, with FILE or alone."),
+    ] = None,
     key: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Sign here with this publisher's key. [default: the server signs]"),
@@ -47,9 +54,15 @@ def publish(
     server: Server = DEFAULT_SERVER,
     json: Json = False,
 ) -> None:
-    """Publish a release: upload an image, signed by your key or by the server's."""
+    """Publish a release: an image, a specification or both, signed by your key or by the server's.
+
+    What a release does not carry stays as it is on the devices: a specification alone is a change of configuration.
+    """
+    if file is None and specification is None:
+        raise UsageError("there is nothing to publish: give FILE, --specification JSONFILE, or both")
     release = publishing.Release(
-        path=readable(file),
+        path=readable(file) if file else None,
+        specification=load_specification(specification) if specification else None,
         app=checked_app(application),
         version=checked_version(version),
         strategy=strategy.value,

@@ -1,0 +1,143 @@
+"""Whether a release may go to a device at all, and why not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from semver import Version
+
+from twinslot_host.domain.filters import Filter, Subject, matches
+from twinslot_host.domain.image import chip_name
+from twinslot_host.domain.release import SERVER, Release
+from twinslot_host.domain.versions import parsed, unreachable_reason
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a device last told of itself; `version` is None before its first check-in.
+
+    `failed` holds the sequences that it has rolled back or refused, `security_version` is that of the image which it
+    has confirmed.
+    """
+
+    app: str | None
+    version: str | None
+    sequence: int
+    state: str | None
+    chip: int
+    slot_size_bytes: int
+    failed: frozenset[int]
+    security_version: int
+    subject: Subject
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The device's group: its application, the signers it trusts (fingerprints, or SERVER), and the id of the release
+    that it is held at, None when it is held at none."""
+
+    app: str
+    trusted: frozenset[str]
+    target: int | None
+
+
+def unready_reason(device: Device, policy: Policy, target: Release | None) -> str | None:
+    """Why the device can't take any offer now; None when it can. `target` is the release that the group is held at."""
+    if device.version is None:
+        return "the device has not checked in yet"
+    if device.app != policy.app:
+        return f"the device runs the application {device.app!r}, and its group is for {policy.app!r}"
+    if parsed(device.version) is None and target is None:
+        return f"the device runs {device.version!r}, which is not a semver version"
+    if device.state == "trial":
+        return f"the device is trying {device.version}; it gets no offer until it has confirmed or rolled back"
+    if device.slot_size_bytes == 0:
+        return "the device has no second slot to write to"
+    return None
+
+
+def refusal(
+    device: Device, policy: Policy, release: Release, target: Release | None, filters: Mapping[str, Filter], now_ms: int
+) -> str | None:
+    """Why the release can't go to the device, which is ready for one; None when it can.
+
+    `target` is the release that the group is held at, `filters` those of the releases by id.
+    """
+    unaimed = _unheld_reason(device, release, target) if target is not None else _unaimed_reason(device, release)
+    return (
+        waiting_reason(release)
+        or unaimed
+        or (_unmatched_reason(device, release, filters, now_ms) if target is None else None)
+        or _untrusted_reason(policy, release)
+        or _unfit_reason(device, release)
+    )
+
+
+def waiting_reason(release: Release) -> str | None:
+    """What the release lacks before it can reach anybody; None when it is complete."""
+    if release.kind is not None:
+        return None
+    if release.lost_file:
+        return "its file was deleted; it waits for another"
+    return "it waits for its file" if release.waits_for_file else "it has neither a file nor a specification"
+
+
+def _unheld_reason(device: Device, release: Release, target: Release) -> str | None:
+    if release.id != target.id:
+        return f"the group is held at exactly {target.version}"
+    return "the device runs this version" if release.version == device.version else None
+
+
+def _unaimed_reason(device: Device, release: Release) -> str | None:
+    if release.strategy == "suspended":
+        return "it is suspended"
+    if release.strategy == "targeted" and not release.filters:
+        return "it is targeted, and has no filter, so it reaches nobody"
+    return unreachable_reason(
+        Version.parse(device.version or ""), Version.parse(release.version), release.upgradable_from
+    )
+
+
+def _unmatched_reason(device: Device, release: Release, filters: Mapping[str, Filter], now_ms: int) -> str | None:
+    if release.strategy != "targeted":
+        return None
+    reasons = []
+    for each in release.filters:
+        which = filters.get(each.filter_id)
+        if which is None:  # deleted since the releases were read
+            continue
+        if not matches(which, device.subject):
+            reasons.append(f"the filter {which.name!r} does not match the device")
+        elif each.rollout_at_ms is not None and each.rollout_at_ms > now_ms:
+            start = _date(each.rollout_at_ms)
+            reasons.append(f"the filter {which.name!r} matches, and lets it through not before {start}")
+        else:
+            return None
+    return "it is targeted: " + "; ".join(reasons)
+
+
+def _untrusted_reason(policy: Policy, release: Release) -> str | None:
+    if release.signed_by in policy.trusted:
+        return None
+    if release.signed_by == SERVER:
+        return "the server signed it, and the device's group trusts only its publisher's key"
+    if SERVER in policy.trusted:
+        return "a publisher signed it, and the device's group trusts only the server's key"
+    return "a publisher signed it with a key that the device's group does not trust"
+
+
+def _unfit_reason(device: Device, release: Release) -> str | None:
+    image = release.image
+    if image is not None and image.chip is not None and image.chip != device.chip:
+        return f"it is for the {chip_name(image.chip)}, and the device is an {chip_name(device.chip)}"
+    if image is not None and image.size_bytes > device.slot_size_bytes:
+        return f"its {image.size_bytes} bytes do not fit the device's slot of {device.slot_size_bytes} bytes"
+    if not device.failed.isdisjoint(release.sequences):
+        return "it failed on this device; publish it under a new version to try again"
+    if image is not None and image.security_version < device.security_version:
+        return f"its security version {image.security_version} is below {device.security_version}, which is confirmed"
+    return None
+
+
+def _date(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

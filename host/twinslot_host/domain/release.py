@@ -1,0 +1,106 @@
+"""A release, as the store keeps it and the decision needs it, and what devices get of it."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from twinslot_host.domain.json_values import is_object
+from twinslot_host.domain.manifest import BOTH, CHIP_ANY, IMAGE, SPECIFICATION, Manifest
+
+Strategy = Literal["suspended", "targeted", "general"]
+
+SERVER = "server"  # as `signed_by` and in a policy's `trusted`: the server's own key
+NO_SPECIFICATION = b"{}"  # what a release with a file that is no image carries, when it has no specification
+
+
+@dataclass(frozen=True)
+class File:
+    """A release's file. `chip` is None when it is no app image; `sha256` is hex."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    chip: int | None
+    security_version: int
+
+
+@dataclass(frozen=True)
+class Targeting:
+    """A filter that a `targeted` release goes out to, from `rollout_at_ms` on; None: at once."""
+
+    filter_id: str
+    rollout_at_ms: int | None
+
+
+@dataclass(frozen=True)
+class Release:
+    """A version of an application.
+
+    `specification` is compact JSON, the bytes that devices get; `metadata` JSON that they don't. `waits_for_file`: it
+    is offered only with a file; `lost_file`: its file was deleted, and it waits for another. `sequences` are those of
+    its signatures that are not void, the current one last; there may be none.
+    """
+
+    id: int
+    version: str
+    strategy: Strategy
+    upgradable_from: tuple[str, ...] | None
+    specification: bytes | None
+    metadata: str | None
+    waits_for_file: bool
+    lost_file: bool
+    signed_by: str
+    created_at_ms: int
+    file: File | None
+    filters: tuple[Targeting, ...]
+    sequences: tuple[int, ...]
+
+    @property
+    def sequence(self) -> int | None:
+        """The current signature's sequence; None when it has to be signed first."""
+        return self.sequences[-1] if self.sequences else None
+
+    @property
+    def image(self) -> File | None:
+        """The file, when it is an app image."""
+        return self.file if self.file is not None and self.file.chip is not None else None
+
+    @property
+    def kind(self) -> int | None:
+        """The manifest's kind; None while the release waits for what it lacks."""
+        if self.image is not None:
+            return IMAGE if self.specification is None else BOTH
+        if self.file is not None:
+            return SPECIFICATION
+        if self.specification is None or self.waits_for_file or self.lost_file:
+            return None
+        return SPECIFICATION
+
+    @property
+    def sent_specification(self) -> bytes | None:
+        """The specification's bytes as a manifest vouches for them; None when the release carries none."""
+        if self.kind == SPECIFICATION and self.specification is None:
+            return NO_SPECIFICATION
+        return self.specification
+
+    @property
+    def linked_file(self) -> File | None:
+        """The file, when devices get its link in the place of the specification's `link`."""
+        return self.file if is_object(self.sent_specification or b"") else None
+
+    def manifest(self, app: str, sequence: int) -> Manifest:
+        """What is to be signed. The release does not wait for anything, as the caller has seen."""
+        assert self.kind is not None
+        image, specification = self.image, self.sent_specification
+        return Manifest(
+            app=app,
+            version=self.version,
+            sequence=sequence,
+            security_version=0 if image is None else image.security_version,
+            chip=CHIP_ANY if image is None or image.chip is None else image.chip,
+            size_bytes=0 if image is None else image.size_bytes,
+            sha256=bytes(32) if image is None else bytes.fromhex(image.sha256),
+            kind=self.kind,
+            specification_size_bytes=len(specification or b""),
+            specification_sha256=b"" if specification is None else hashlib.sha256(specification).digest(),
+        )

@@ -1,0 +1,83 @@
+"""What an upload must be before it is a release's file, and how it is kept together with the change that names it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from twinslot_host.artifacts import Incoming
+from twinslot_host.config import SLOT_LEAST_BYTES
+from twinslot_host.domain import image as images
+from twinslot_host.domain.image import CHIPS, Image, chip_name
+from twinslot_host.domain.release import File
+from twinslot_host.errors import Invalid
+from twinslot_host.services import Services
+from twinslot_host.store import devices, files
+from twinslot_host.store.applications import Application
+from twinslot_host.store.database import Connection
+from twinslot_host.store.groups import Group
+
+
+async def image_file(name: str, incoming: Incoming) -> File:
+    """The upload as a file that is an app image. Raises Invalid saying why it is none."""
+    image = await asyncio.to_thread(_image, incoming.path)
+    return File(name, incoming.sha256, incoming.size_bytes, image.chip, image.security_version)
+
+
+async def any_file(name: str, incoming: Incoming) -> File:
+    """The upload as a file: an app image, or data. Raises Invalid when it is empty, or a damaged or combined image."""
+    if incoming.size_bytes == 0:
+        raise Invalid("file: it is empty")
+    if await asyncio.to_thread(_looks_like_an_image, incoming.path):
+        return await image_file(name, incoming)
+    return File(name, incoming.sha256, incoming.size_bytes, None, 0)
+
+
+async def check_fits(db: Connection, application: Application, file: File, group: Group | None = None) -> None:
+    """Devices of the application, or of that group, can run the image. Raises Invalid naming the chips or the device.
+
+    Only what a board can be counts, so that no device keeps others from their release by what it tells.
+    """
+    whose = "the application's" if group is None else "the group's"
+    slots = await devices.smallest_slots(db, application.id, SLOT_LEAST_BYTES, None if group is None else group.id)
+    known = [slot for slot in slots if slot.chip in CHIPS]
+    if known and file.chip is not None and all(slot.chip != file.chip for slot in known):
+        names = ", ".join(f"{slot.device} ({chip_name(slot.chip)})" for slot in known)
+        raise Invalid(f"image: it is for the {chip_name(file.chip)}, and {whose} devices are others: {names}")
+    for slot in known:
+        if slot.chip == file.chip and 0 < slot.size_bytes < file.size_bytes:
+            raise Invalid(
+                f"image: its {file.size_bytes} bytes do not fit the smallest slot among {whose} devices,"
+                f" that of {slot.device}, which has {slot.size_bytes} bytes; make it smaller"
+            )
+
+
+@asynccontextmanager
+async def kept(services: Services, incoming: Incoming | None) -> AsyncIterator[Connection]:
+    """One transaction that ends with the upload under its lasting name; when it raises, both are as they were."""
+    try:
+        async with services.database.write() as db:
+            yield db
+            if incoming is not None:
+                services.artifacts.keep(incoming)
+    except BaseException:
+        if incoming is not None:
+            await discard_unused(services, incoming.sha256)
+        raise
+    if incoming is not None:
+        services.metrics.uploads.inc()
+
+
+async def discard_unused(services: Services, sha256: str) -> None:
+    """The content is gone, unless a release uses it."""
+    async with services.database.write() as db:
+        if not await files.uses(db, sha256):
+            services.artifacts.discard(sha256)
+
+
+def _image(path: Path) -> Image:
+    return images.parse(path.read_bytes())
+
+
+def _looks_like_an_image(path: Path) -> bool:
+    return images.looks_like_an_image(path.read_bytes())

@@ -1,0 +1,221 @@
+"""/api/v1/devices."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from twinslot_host.config import EVENTS_SHOWN
+from twinslot_host.domain.filters import Attribute
+from twinslot_host.domain.rollout import Decision
+from twinslot_host.flows import fleet, offers
+from twinslot_host.handlers.attributes import Attributes, Tags, checked_tags
+from twinslot_host.handlers.bodies import Body, Page, Sought, may_be_left_out
+from twinslot_host.handlers.routes import Call, Routes, answer, no_content
+from twinslot_host.handlers.views import Date, Event, Listed, date, date_or_none
+from twinslot_host.store import device_lists, device_tags, devices, events
+from twinslot_host.store.database import Connection
+
+ROUTES = Routes("Devices", "/api/v1/devices")
+
+Sort = Literal[
+    "id",
+    "-id",
+    "version",
+    "-version",
+    "app",
+    "-app",
+    "group",
+    "-group",
+    "last_seen_at",
+    "-last_seen_at",
+    "created_at",
+    "-created_at",
+]
+
+
+class DevicesPage(Page):
+    """Which devices are wanted, and in which order.
+
+    `search` is a part of an id, a version, an application, a group's name or a tag, in whatever case; the others are
+    exact. `sort` with `-` before it has the last first; what is not known yet comes at the end.
+    """
+
+    search: Sought | None = None
+    group: Sought | None = None
+    tag: Sought | None = None
+    state: Literal["idle", "trial", "safe"] | None = None
+    sort: Sort = "id"
+
+
+class DeviceChange(Body):
+    """What of a device is to change; what is left out stays. Attributes and tags are replaced whole.
+
+    `group` is the id of another group with the same application and the same trusted keys.
+    """
+
+    attributes: Attributes = may_be_left_out()
+    tags: Tags = may_be_left_out()
+    group: str = may_be_left_out()
+
+
+class Device(BaseModel):
+    """A device: what it last told of itself, and what its owner says of it.
+
+    `enrolled_group` is the group with whose token it proves itself; it differs from `group` after a move.
+    """
+
+    id: str
+    group: str
+    group_name: str
+    enrolled_group: str
+    app: str | None
+    version: str | None
+    confirmed_version: str | None
+    sequence: int
+    state: str | None
+    image: str | None
+    chip: int | None
+    slot_size: int | None
+    free_heap: int | None
+    reset_cause: int | None
+    attributes: dict[str, Attribute]
+    tags: list[str]
+    last_result: Event | None
+    last_seen_at: Date | None
+    created_at: Date
+
+
+class DeviceWithEvents(Device):
+    """A device with its history, the newest first."""
+
+    events: list[Event]
+
+
+class Offer(BaseModel):
+    """What a device would be offered now."""
+
+    version: str
+    sequence: int
+
+
+class Verdict(BaseModel):
+    """Why one release is offered, or is not."""
+
+    version: str
+    sequence: int | None
+    offered: bool
+    reason: str
+
+
+class Explanation(BaseModel):
+    """Why a device gets what it gets."""
+
+    device: str
+    offer: Offer | None
+    reason: str
+    releases: list[Verdict]
+
+
+@ROUTES.add("GET", "", scope="device:read", query=DevicesPage, answers={200: Listed[Device]})
+async def list_all(call: Call) -> web.Response:
+    """The account's devices, or those that are searched for."""
+    page, db = call.query(DevicesPage), call.services.database.reader
+    wanted = device_lists.Wanted(page.search, page.group, page.tag, page.state, page.sort)
+    rows = await device_lists.page(db, call.account, wanted, page.offset, page.limit)
+    total = await device_lists.count(db, call.account, wanted)
+    return answer(Listed[Device](items=await shown(db, rows), total=total))
+
+
+@ROUTES.add("GET", "/{id}", scope="device:read", answers={200: DeviceWithEvents}, errors=(404,))
+async def show(call: Call) -> web.Response:
+    """A device with its history."""
+    return answer(await _found(call))
+
+
+@ROUTES.add(
+    "PATCH", "/{id}", scope="device:update", body=DeviceChange, answers={200: DeviceWithEvents}, errors=(404, 409)
+)
+async def update(call: Call) -> web.Response:
+    """The device's attributes, tags or group are changed; what is left out stays."""
+    given = call.json(DeviceChange).model_dump(exclude_unset=True)
+    tags = given.get("tags")
+    change = fleet.Change(
+        attributes=given.get("attributes"),
+        tags=None if tags is None else checked_tags("tags", tags),
+        group=given.get("group"),
+    )
+    await fleet.update(call.services, call.caller, call.part("id"), change)
+    return answer(await _found(call))
+
+
+@ROUTES.add("DELETE", "/{id}", scope="device:update", answers={204: None}, errors=(404,))
+async def remove(call: Call) -> web.Response:
+    """The device is gone, with its history; should it check in again, it is new."""
+    await fleet.remove(call.services, call.caller, call.part("id"))
+    return no_content()
+
+
+@ROUTES.add("GET", "/{id}/explain", scope="device:read", answers={200: Explanation}, errors=(404,))
+async def explain(call: Call) -> web.Response:
+    """What the device would be offered now, and why."""
+    row = await fleet.device_of(call.services.database.reader, call.account, call.part("id"))
+    return answer(_explanation(row.device, await offers.explain(call.services, row)))
+
+
+async def shown(db: Connection, rows: Sequence[devices.Device]) -> list[Device]:
+    """The devices as lists show them, in the same order."""
+    ids = [row.id for row in rows]
+    tags, reports = await device_tags.of_devices(db, ids), await events.last_reports(db, ids)
+    return [Device(**_fields(row, tags.get(row.id, []), reports.get(row.id))) for row in rows]
+
+
+async def _found(call: Call) -> DeviceWithEvents:
+    db = call.services.database.reader
+    row = await fleet.device_of(db, call.account, call.part("id"))
+    tags, reports = await device_tags.of_device(db, row.id), await events.last_reports(db, [row.id])
+    history = [Event.of(each) for each in await events.latest(db, row.id, EVENTS_SHOWN)]
+    return DeviceWithEvents(**_fields(row, tags, reports.get(row.id)), events=history)
+
+
+def _fields(row: devices.Device, tags: list[str], last_report: events.Event | None) -> dict[str, Any]:
+    return {
+        "id": row.device,
+        "group": row.group,
+        "group_name": row.group_name,
+        "enrolled_group": row.enrolled_group,
+        "app": row.app,
+        "version": row.version,
+        "confirmed_version": row.confirmed_version,
+        "sequence": row.sequence,
+        "state": row.state,
+        "image": row.image,
+        "chip": row.chip,
+        "slot_size": row.slot_size,
+        "free_heap": row.free_heap,
+        "reset_cause": row.reset_cause,
+        "attributes": row.attributes,
+        "tags": tags,
+        "last_result": None if last_report is None else Event.of(last_report),
+        "last_seen_at": date_or_none(row.last_seen_at_ms),
+        "created_at": date(row.created_at_ms),
+    }
+
+
+def _explanation(device: str, made: Decision) -> Explanation:
+    offer = made.offer
+    return Explanation(
+        device=device,
+        offer=None if offer is None else Offer(version=offer.release.version, sequence=offer.sequence),
+        reason=made.reason,
+        releases=[
+            Verdict(
+                version=each.release.version,
+                sequence=each.release.sequence,
+                offered=each.offered,
+                reason=each.reason,
+            )
+            for each in made.verdicts
+        ],
+    )

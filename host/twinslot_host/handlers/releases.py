@@ -1,0 +1,182 @@
+"""/api/v1/applications/{app}/releases/{version}."""
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from aiohttp import web
+from pydantic import AfterValidator, BaseModel, Field, JsonValue
+from pydantic_core import PydanticCustomError
+
+from twinslot_host.config import RELEASE_FILTERS_LIMIT
+from twinslot_host.domain import json_values
+from twinslot_host.domain import release as domain
+from twinslot_host.domain.json_values import METADATA_LIMIT_BYTES
+from twinslot_host.domain.names import checked_name
+from twinslot_host.domain.release import Strategy, Targeting
+from twinslot_host.domain.versions import checked_version
+from twinslot_host.flows import software
+from twinslot_host.handlers.bodies import Body, may_be_left_out
+from twinslot_host.handlers.routes import Call, Routes, answer, no_content
+from twinslot_host.handlers.views import Date, date, date_or_none
+
+ROUTES = Routes("Releases", "/api/v1/applications/{app}/releases")
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
+
+
+def _at_ms(text: str) -> int:
+    if _DATE.fullmatch(text) is None:
+        raise ValueError
+    return int(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1000)
+
+
+def _checked_date(text: str) -> str:
+    try:
+        _at_ms(text)
+    except (ValueError, OverflowError):
+        raise PydanticCustomError("date", "not a date such as 2027-01-31T08:00:00Z") from None
+    return text
+
+
+GivenDate = Annotated[
+    str,
+    Field(json_schema_extra={"format": "date-time", "pattern": f"^{_DATE.pattern}$"}),
+    AfterValidator(_checked_date),
+]
+
+
+class Aim(Body):
+    """A filter that a `targeted` release goes out to: from `rollout_at` on, or at once."""
+
+    filter: str
+    rollout_at: GivenDate | None = None
+
+
+Aims = Annotated[list[Aim], Field(max_length=RELEASE_FILTERS_LIMIT)]
+
+
+class ReleaseChange(Body):
+    """What is to be changed of a release; the fields that are left out stay as they are."""
+
+    strategy: Strategy = may_be_left_out()
+    upgradable_from: list[str] | None = may_be_left_out()
+    filters: Aims = may_be_left_out()
+    metadata: JsonValue = may_be_left_out()
+
+
+class ShownAim(BaseModel):
+    """A filter that the release goes out to when it is `targeted`, and from when; null: at once."""
+
+    filter: str
+    rollout_at: Date | None
+
+
+class Release(BaseModel):
+    """A release.
+
+    `sequence` is null until it is signed, what tells of its file until it has one. `specification` and `metadata` are
+    left out where there is none.
+    """
+
+    app: str
+    version: str
+    sequence: int | None
+    security_version: int | None
+    sha256: str | None
+    size: int | None
+    chip: int | None
+    signed_by: str
+    strategy: Strategy
+    upgradable_from: list[str] | None
+    filters: list[ShownAim]
+    file: str | None
+    waits_for_file: bool
+    created_at: Date
+    specification: JsonValue = may_be_left_out()
+    metadata: JsonValue = may_be_left_out()
+
+
+@ROUTES.add("GET", "/{version}", scope="application:software:read", answers={200: Release}, errors=(404,))
+async def show(call: Call) -> web.Response:
+    """A release of an application."""
+    db = call.services.database.reader
+    application, release = await software.find(db, call.account, *_named(call))
+    return answer(shown(application.name, release))
+
+
+@ROUTES.add(
+    "PATCH",
+    "/{version}",
+    scope="application:software:update",
+    body=ReleaseChange,
+    answers={200: Release},
+    errors=(404,),
+)
+async def change(call: Call) -> web.Response:
+    """A release's rollout or metadata is changed; what devices get of it stays."""
+    body = call.json(ReleaseChange)
+    given: dict[str, object] = {}
+    if "strategy" in body.model_fields_set:
+        given["strategy"] = body.strategy
+    if "upgradable_from" in body.model_fields_set:
+        given["upgradable_from"] = checked_versions(body.upgradable_from)
+    if "filters" in body.model_fields_set:
+        given["filters"] = targeting(body.filters)
+    if "metadata" in body.model_fields_set:
+        given["metadata"] = checked_metadata(body.metadata)
+    app, version = _named(call)
+    return answer(shown(app, await software.change(call.services, call.caller, app, version, given)))
+
+
+@ROUTES.add("DELETE", "/{version}", scope="application:software:delete", answers={204: None}, errors=(404, 409))
+async def delete(call: Call) -> web.Response:
+    """A release is gone, with its file, that no device runs or installs and no group is held at."""
+    await software.delete(call.services, call.caller, *_named(call))
+    return no_content()
+
+
+def checked_versions(given: list[str] | None) -> list[str] | None:
+    """The versions from which a release may be reached, each of them semver. Raises Invalid."""
+    return None if given is None else [checked_version("upgradable_from", each) for each in given]
+
+
+def targeting(given: list[Aim]) -> list[Targeting]:
+    """The filters as a release has them."""
+    return [Targeting(each.filter, None if each.rollout_at is None else _at_ms(each.rollout_at)) for each in given]
+
+
+def checked_metadata(given: JsonValue) -> str | None:
+    """The metadata as a release has it; null is none. Raises Invalid."""
+    return None if given is None else json_values.checked("metadata", given, METADATA_LIMIT_BYTES).decode()
+
+
+def shown(app: str, row: domain.Release) -> Release:
+    """The release as it is shown."""
+    file, there = row.file, {}
+    if row.specification is not None:
+        there["specification"] = json.loads(row.specification)
+    if row.metadata is not None:
+        there["metadata"] = json.loads(row.metadata)
+    return Release(
+        app=app,
+        version=row.version,
+        sequence=row.sequence,
+        security_version=None if file is None else file.security_version,
+        sha256=None if file is None else file.sha256,
+        size=None if file is None else file.size_bytes,
+        chip=None if file is None else file.chip,
+        signed_by=row.signed_by,
+        strategy=row.strategy,
+        upgradable_from=None if row.upgradable_from is None else list(row.upgradable_from),
+        filters=[ShownAim(filter=each.filter_id, rollout_at=date_or_none(each.rollout_at_ms)) for each in row.filters],
+        file=None if file is None else file.name,
+        waits_for_file=row.waits_for_file or row.lost_file,
+        created_at=date(row.created_at_ms),
+        **there,
+    )
+
+
+def _named(call: Call) -> tuple[str, str]:
+    return checked_name("application", call.part("app")), checked_version("version", call.part("version"))

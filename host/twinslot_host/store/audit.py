@@ -1,0 +1,63 @@
+"""The audit: who did what, when, on what. A line is never changed, and outlives what it tells of."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from sqlite3 import Row
+
+from twinslot_host.domain.caller import Caller
+from twinslot_host.store.database import Connection
+from twinslot_host.store.rows import all_of, number, one
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row; `actor` is `user:NAME`, `client:ID`, `operator` or `issuer:SUBJECT`."""
+
+    at_ms: int
+    actor: str
+    action: str
+    subject: str
+    detail: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Which:
+    """Which lines are wanted; None: whatever it is."""
+
+    subject: str | None = None
+    actor: str | None = None
+
+
+async def add(
+    db: Connection, caller: Caller, action: str, subject: str, now_ms: int, detail: Mapping[str, object] | None = None
+) -> None:
+    """The line is kept, in the transaction of what it tells of. `detail` is shown to people: nothing secret."""
+    await one(
+        db,
+        "INSERT INTO audit (account_id, actor, action, subject, detail, at_ms) VALUES (?, ?, ?, ?, ?, ?)",
+        (caller.account, caller.actor, action, subject, json.dumps(dict(detail or {})), now_ms),
+    )
+
+
+async def page(db: Connection, account: str, which: Which, offset: int, limit: int) -> list[Line]:
+    """The account's lines that are wanted, the newest first."""
+    where, values = _where(account, which)
+    rows = await all_of(db, f"SELECT * FROM audit{where} ORDER BY id DESC LIMIT ? OFFSET ?", (*values, limit, offset))
+    return [_line(row) for row in rows]
+
+
+async def count(db: Connection, account: str, which: Which) -> int:
+    """How many such lines the account has."""
+    where, values = _where(account, which)
+    return await number(db, f"SELECT COUNT(*) FROM audit{where}", values)
+
+
+def _where(account: str, which: Which) -> tuple[str, list[str]]:
+    wanted = {"account_id": account, "subject": which.subject, "actor": which.actor}
+    given = {column: value for column, value in wanted.items() if value is not None}
+    return " WHERE " + " AND ".join(f"{column} = ?" for column in given), list(given.values())
+
+
+def _line(row: Row) -> Line:
+    return Line(row["at_ms"], row["actor"], row["action"], row["subject"], json.loads(row["detail"]))

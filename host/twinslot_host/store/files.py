@@ -1,0 +1,26 @@
+"""Files: what was uploaded for a release, at most one each; the content lies among the artifacts."""
+
+from twinslot_host.domain.release import File
+from twinslot_host.store.database import Connection
+from twinslot_host.store.rows import one
+
+
+async def put(db: Connection, account: str, release: int, file: File) -> None:
+    """The release has this file, and no other."""
+    await db.execute(
+        "INSERT INTO files (release_id, account_id, name, sha256, size, chip, security_version)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (release_id) DO UPDATE SET name = excluded.name,"
+        " sha256 = excluded.sha256, size = excluded.size, chip = excluded.chip,"
+        " security_version = excluded.security_version",
+        (release, account, file.name, file.sha256, file.size_bytes, file.chip, file.security_version),
+    )
+
+
+async def remove(db: Connection, release: int) -> None:
+    """The release has no file."""
+    await db.execute("DELETE FROM files WHERE release_id = ?", (release,))
+
+
+async def uses(db: Connection, sha256: str) -> bool:
+    """Whether any release, of any account, has the file of that hex digest."""
+    return await one(db, "SELECT 1 FROM files WHERE sha256 = ? LIMIT 1", (sha256,)) is not None
