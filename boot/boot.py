@@ -33,12 +33,14 @@ def _image_on_trial():
 def _specification_on_trial():
     """A specification that came alone begins its trial with this boot, as the bootloader has it for an image; one that
     was in its trial is aborted."""
-    state = None
     try:
         nvs = NVS("twinslot")
         state = nvs.get_i32(_SPECIFICATION_STATE)
-        if state not in (_NEW, _PENDING_VERIFY):
-            return False
+    except OSError:
+        return False  # none was ever tried
+    if state not in (_NEW, _PENDING_VERIFY):
+        return False
+    try:
         try:
             # CUT: as it was, and the next boot does it; or pending, and the next boot aborts it.
             nvs.set_i32(_SPECIFICATION_STATE, _PENDING_VERIFY if state == _NEW else _ABORTED)
@@ -47,8 +49,9 @@ def _specification_on_trial():
             # CUT: as it was, and the next boot does it.
             nvs.erase_key(_SPECIFICATION_STATE)
         nvs.commit()
-    except OSError:
-        return False  # none was ever tried
+    except OSError as error:  # it may be pending now, or still: better a restart too many than a trial without end
+        print("boot.py:", error)
+        return True
     return state == _NEW
 
 

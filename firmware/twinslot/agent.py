@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from . import config, configuration, hw, record, states, trial, update
-from .errors import Rejected, Unreachable
+from .errors import RecordUnreadable, Rejected, Unreachable
 from .liaison import Liaison
 from .log import log
 from .pace import Pace
@@ -81,7 +81,7 @@ class Agent:
         self.record = _load_record(self.config.version, self.running)
         self.pace = Pace()
         self.transfer = Transfer()
-        self.liaison = Liaison(self.config, self.record, self.pace, hw.slot(1 - self.running).size, self.safe)
+        self.liaison = Liaison(self.config, self.record, self.pace, hw.Slot(1 - self.running).size, self.safe)
         self.release: dict = {}  # checked and accepted, as the record has it
         self.transfer_path = ""
         self.specification = b""  # the release's, until it is stored; empty when it brings none
@@ -146,7 +146,7 @@ def _load_record(version: str, running: int) -> record.Record:
             # An image in its trial on a board without a record is not what the board was shipped with.
             fields = record.factory(version, 1 - running if hw.image_on_trial() else running)
             hw.save_record(fields)
-    except hw.RecordUnreadable as error:
+    except RecordUnreadable as error:
         if hw.on_trial():
             raise
         log("the update record can't be read:", error)

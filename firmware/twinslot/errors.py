@@ -18,7 +18,15 @@ class Rejected(TwinslotError):
 
 
 class TransferError(TwinslotError):
-    """The image did not arrive whole: nothing was switched, try again later."""
+    """The release did not arrive whole, or NVS did not take it: nothing was switched, try again later."""
+
+
+class NotBootable(TwinslotError):
+    """The chip will not boot from the slot: nothing has changed, go back."""
+
+
+class RecordUnreadable(TwinslotError):
+    """There is a record and it can't be read: it must not be taken for a new board's."""
 
 
 class Refused(TwinslotError):

@@ -1,4 +1,5 @@
-"""The chip. The only module that imports `esp32`, `machine` and `network`, and where their OSError ends."""
+"""The chip. The only module that imports `esp32`, `machine` and `network`. An OSError of theirs that somebody can do
+something about leaves it as a class of `errors`."""
 
 import struct
 import time
@@ -7,27 +8,14 @@ import machine
 from esp32 import NVS, Partition
 
 from . import otadata, record
-from .errors import ConfigError, TransferError, TwinslotError
-from .specification import MAX_BYTES
+from .errors import ConfigError, NotBootable, RecordUnreadable, TransferError, TwinslotError
 
-SECTOR_BYTES = 4096
 _RECORD = "state"
 _FLOOR = "floor"
-_FLOOR_FORMAT = "<III"
 _CRASHES = "crashes"
-_PLACES = ("spec0", "spec1")
 _SPECIFICATION_STATE = "spec_state"  # boot/boot.py has the same name
 _NVS_NOT_FOUND = -0x1102
-_RECORD_MAX_BYTES = 1536
 _APP_SLOTS = ("ota_0", "ota_1")
-
-
-class NotBootable(TwinslotError):
-    """The chip will not boot from the slot; nothing has changed."""
-
-
-class RecordUnreadable(TwinslotError):
-    """There is a record and it can't be read: it must not be taken for a new board's."""
 
 
 def _partition(which: "int | str") -> Partition:
@@ -43,19 +31,19 @@ def _slot_index(partition: Partition) -> int:
 
 
 class Slot:
-    """An app slot that may be written: never the running one. Offsets are bytes."""
+    """An app slot, 0 or 1, that may be written: never the running one. Offsets are bytes."""
 
-    def __init__(self, partition: Partition) -> None:
-        if partition.info() == _partition(Partition.RUNNING).info():
+    def __init__(self, index: int) -> None:
+        if index == running_slot():
             raise TwinslotError("the running slot is never written")
-        self._partition = partition
-        self.index = _slot_index(partition)
-        self.size: int = partition.info()[3]
+        self._partition = _partition(_APP_SLOTS[index])
+        self.index = index
+        self.size: int = self._partition.info()[3]
 
     def read(self, offset: int, buffer: memoryview) -> None:
         """`buffer` is filled from the slot."""
-        at = offset // SECTOR_BYTES, offset % SECTOR_BYTES
-        self._partition.readblocks(at[0], buffer, at[1])  # pyright: ignore[reportArgumentType] - any buffer will do
+        sector, at = divmod(offset, otadata.SECTOR_BYTES)
+        self._partition.readblocks(sector, buffer, at)  # pyright: ignore[reportArgumentType] - any buffer will do
 
     def write_sector(self, sector: int, buffer: memoryview) -> None:
         """The sector has been erased and holds `buffer`, 4096 bytes."""
@@ -94,11 +82,6 @@ def slot_states() -> "list[int | None]":
     return otadata.slot_states(first, second)
 
 
-def slot(index: int) -> Slot:
-    """The slot `index`. Raises TwinslotError when it is the running one."""
-    return Slot(_partition(_APP_SLOTS[index]))
-
-
 def chip_id() -> int:
     """The chip as the running image's header names it (esp_app_format.h, offset 12)."""
     head = bytearray(2)
@@ -128,109 +111,60 @@ def keep_running() -> None:
 
 def load_record() -> "dict | None":
     """The device's update record, None when there never was one. Raises RecordUnreadable when there is no telling."""
-    buffer = bytearray(_RECORD_MAX_BYTES)
+    buffer = bytearray(record.MAX_BYTES)
     try:
         length = NVS("twinslot").get_blob(_RECORD, buffer)
         return record.decode(memoryview(buffer)[:length])
-    except OSError as error:
-        if error.args[0] == _NVS_NOT_FOUND:
+    except (OSError, ValueError) as error:
+        if error.args[:1] == (_NVS_NOT_FOUND,):
             return None
-        raise RecordUnreadable(str(error))
-    except ValueError as error:
         raise RecordUnreadable(str(error))
 
 
 def save_record(value: dict) -> None:
-    """The record is in flash. Raises ValueError, and changes nothing, for one that could not be read back."""
+    """The record is in flash. Raises ValueError for one that could not be read back, TransferError when NVS does not
+    take it; the old one is there still."""
     data = record.encode(value)
-    if len(data) > _RECORD_MAX_BYTES:
-        raise ValueError("an update record of {} bytes".format(len(data)))
-    confirmed = value["confirmed"]
-    nvs = NVS("twinslot")
     # CUT: the floor may be ahead of the record; it is only read when the record can't be.
-    nvs.set_blob(_FLOOR, struct.pack(_FLOOR_FORMAT, confirmed["sequence"], confirmed["security"], value["failed"]))
+    keep(_FLOOR, record.floor(value))
     # CUT: NVS holds the old record or the new one.
-    nvs.set_blob(_RECORD, data)
-    nvs.commit()
+    keep(_RECORD, data)
 
 
 def load_floor() -> "tuple[int, int, int] | None":
-    """Sequence and security version of the confirmed release, and the failed sequence, kept apart from the record; None
-    when they can't be read either."""
-    buffer = bytearray(struct.calcsize(_FLOOR_FORMAT))
-    try:
-        NVS("twinslot").get_blob(_FLOOR, buffer)
-    except OSError:
-        return None
-    return struct.unpack(_FLOOR_FORMAT, buffer)
+    """`record.floor_numbers` of the last record, kept apart from it; None when they can't be read either."""
+    data = bytearray(record.FLOOR_BYTES)
+    return record.floor_numbers(data) if load_blob(_FLOOR, data) else None
 
 
 def crashes() -> int:
     """How many boots in a row the application of a confirmed image has ended in an exception."""
-    try:
-        return NVS("twinslot").get_i32(_CRASHES)
-    except OSError:
-        return 0  # never counted
+    return _number(_CRASHES) or 0
 
 
 def set_crashes(count: int) -> None:
-    """`crashes()` is `count` from now on."""
-    _set_i32(_CRASHES, count)
-
-
-def load_specification(place: int) -> memoryview:
-    """The specification that lies in the place, 0 or 1; empty when none can be read there."""
-    buffer = memoryview(bytearray(MAX_BYTES))
-    try:
-        # the stubs know bytearray only
-        return buffer[: NVS("twinslot").get_blob(_PLACES[place], buffer)]  # pyright: ignore[reportArgumentType]
-    except OSError:
-        return buffer[:0]
-
-
-def save_specification(place: int, data: bytes) -> None:
-    """The specification lies in the place, 0 or 1, and was read back. The confirmed one must not be there.
-
-    Raises TransferError when NVS does not take it.
-    """
-    if load_specification(place) == data:
-        return
-    nvs = NVS("twinslot")
-    try:
-        try:
-            # CUT: the place is empty or as it was, and nothing names it.
-            nvs.erase_key(_PLACES[place])  # NVS may not have room for three
-        except OSError:
-            pass  # there was none
-        # CUT: the place is empty or holds it all, and nothing names it yet; the next try finds that.
-        nvs.set_blob(_PLACES[place], data)
-        nvs.commit()
-    except OSError as error:
-        raise TransferError("NVS did not take the specification: {}".format(error))
-    if load_specification(place) != data:
-        raise TransferError("NVS lost the specification")
+    """`crashes()` is `count` from now on; 0 in an NVS that is full."""
+    _keep_or_forget(_CRASHES, count)
 
 
 def specification_state() -> "int | None":
     """How far the trial of a specification that came alone is: NEW, PENDING_VERIFY, ABORTED as in otadata; VALID when
     it was confirmed, None before the first."""
-    try:
-        return NVS("twinslot").get_i32(_SPECIFICATION_STATE)
-    except OSError:
-        return None
+    return _number(_SPECIFICATION_STATE)
 
 
 def try_specification() -> None:
-    """The next boot that is not a soft reset is the trial of the specification that the record names."""
+    """The next boot that is not a soft reset is the trial of the specification that the record names. Raises
+    TransferError when NVS does not take that."""
     # CUT: armed or not, as the record's `arms` and `switched` tell.
-    _set_i32(_SPECIFICATION_STATE, otadata.NEW)
+    keep(_SPECIFICATION_STATE, otadata.NEW)
 
 
 def keep_specification() -> None:
     """No specification is on trial."""
     if specification_state() == otadata.PENDING_VERIFY:
         # CUT: pending, or aborted by the next boot; the record names no trial, and that decides.
-        _set_i32(_SPECIFICATION_STATE, otadata.VALID)
+        _keep_or_forget(_SPECIFICATION_STATE, otadata.VALID)
 
 
 def image_on_trial() -> bool:
@@ -243,10 +177,50 @@ def on_trial() -> bool:
     return specification_state() == otadata.PENDING_VERIFY or image_on_trial()
 
 
-def _set_i32(key: str, value: int) -> None:
-    nvs = NVS("twinslot")
-    nvs.set_i32(key, value)
-    nvs.commit()
+def _number(key: str) -> "int | None":
+    try:
+        return NVS("twinslot").get_i32(key)
+    except OSError:
+        return None
+
+
+def load_blob(key: str, buffer: "bytearray | memoryview") -> int:
+    """How many bytes the key has, which are in `buffer`; 0 when they can't be read."""
+    try:
+        return NVS("twinslot").get_blob(key, buffer)  # pyright: ignore[reportArgumentType] - any buffer will do
+    except OSError:
+        return 0
+
+
+def keep(key: str, value: "int | bytes") -> None:
+    """The key has the value. Raises TransferError when NVS does not take it."""
+    try:
+        nvs = NVS("twinslot")
+        if isinstance(value, int):
+            nvs.set_i32(key, value)
+        else:
+            nvs.set_blob(key, value)
+        nvs.commit()
+    except OSError as error:
+        raise TransferError("NVS did not take {}: {}".format(key, error))
+
+
+def forget(key: str) -> None:
+    """There is no such key. NVS has room for that when it is full."""
+    try:
+        nvs = NVS("twinslot")
+        nvs.erase_key(key)
+        nvs.commit()
+    except OSError:
+        pass  # there was none
+
+
+def _keep_or_forget(key: str, value: int) -> None:
+    """The key has the value; in an NVS that is full, there is none."""
+    try:
+        keep(key, value)
+    except TransferError:
+        forget(key)
 
 
 reset_cause = machine.reset_cause

@@ -7,18 +7,19 @@
 | `failed` | `sequence` of the newest release that failed here, 0 for none |
 | `report` | the body of a report that the server has not acknowledged, or null |
 
-A release is `version`, `sequence`, `security`, `sha256` (hex or null), `slot` (0 or 1), `specification` (place 0 or 1,
-or null for none). One on its way has also `kind` (what it carries; one that carries no image names the one that runs),
-`size` (bytes), `link` (where its file can be fetched for some minutes, empty for nowhere), `arms` (how often it was to
-be switched to), `switched` (whether the last of them was made: otadata alone can't tell, since a slot that an earlier
-trial left ABORTED looks the same), and `ended` (why its trial ended, when the device itself ended it). Records written
-before there were specifications have neither `kind` nor `specification`: they are of images, without one.
+A release is `version`, `sequence`, `security`, `sha256` (hex or null), `slot` (0 or 1), `place` (of its specification,
+0 or 1, or null for none). One on its way has also `kind` (what it carries; one that carries no image names the one that
+runs), `size` (bytes), `link` (where its file can be fetched for some minutes, empty for nowhere), `arms` (how often it
+was to be switched to), `switched` (whether the last of them was made: otadata alone can't tell, since a slot that an
+earlier trial left ABORTED looks the same), and `ended` (why its trial ended, when the device itself ended it). Records
+written before there were specifications have neither `kind` nor `place`: they are of images, without one.
 
 Power loss: the record lies in NVS, where a write leaves the old value or the new one (ESP-IDF, "NVS: Structure of a
 Page"). Nothing in it is about flash that has not been written and read back before.
 """
 
 import json
+import struct
 from binascii import hexlify
 
 from .specification import IMAGE, LINK_MAX_BYTES, SPECIFICATION, free_place, place
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .manifest import Manifest
+
+MAX_BYTES = 1536
+FLOOR_BYTES = 12
 
 
 def factory(version: str, slot: int) -> dict:
@@ -57,7 +61,7 @@ def release(manifest: "Manifest", confirmed: dict, running: int, link: object = 
         "sha256": confirmed["sha256"] if alone else hexlify(manifest.sha256).decode(),
         "slot": running if alone else 1 - running,
         "kind": manifest.kind,
-        "specification": confirmed.get("specification") if manifest.kind == IMAGE else free_place(confirmed),
+        "place": confirmed.get("place") if manifest.kind == IMAGE else free_place(confirmed),
         "link": link,
         "arms": 0,
         "switched": False,
@@ -66,8 +70,11 @@ def release(manifest: "Manifest", confirmed: dict, running: int, link: object = 
 
 
 def encode(fields: dict) -> bytes:
-    """The bytes to store."""
-    return json.dumps(fields).encode()
+    """The bytes to store. Raises ValueError for more than could be read back."""
+    data = json.dumps(fields).encode()
+    if len(data) > MAX_BYTES:
+        raise ValueError("an update record of {} bytes".format(len(data)))
+    return data
 
 
 def decode(data: "bytes | memoryview") -> dict:
@@ -76,6 +83,17 @@ def decode(data: "bytes | memoryview") -> dict:
     if not isinstance(fields, dict) or "confirmed" not in fields:
         raise ValueError("not an update record")
     return fields
+
+
+def floor(fields: dict) -> bytes:
+    """What is stored apart from the record, and read when that can't be."""
+    confirmed = fields["confirmed"]
+    return struct.pack("<III", confirmed["sequence"], confirmed["security"], fields["failed"])
+
+
+def floor_numbers(data: "bytes | bytearray") -> "tuple[int, int, int]":
+    """Sequence and security version of the confirmed release, and the failed sequence, of a `floor`."""
+    return struct.unpack("<III", data)
 
 
 class Record:
@@ -141,7 +159,7 @@ class Record:
         """The trial's release is the confirmed one, and that is to be reported."""
         trial = self.trial
         confirmed: dict = {key: trial[key] for key in ("version", "sequence", "security", "sha256", "slot")}
-        confirmed["specification"] = place(self.confirmed, trial, True)
+        confirmed["place"] = place(self.confirmed, trial, True)
         # CUT: an image is valid in otadata, on trial here; the next boot finds that and confirms again. A specification
         # alone is on trial still, and gets another one.
         self._store(confirmed=confirmed, trial=None, report=_report(report_id, "confirmed", trial, ""))
@@ -185,7 +203,7 @@ class Record:
 def _bare(version: str, sequence: int, security: int, slot: int) -> dict:
     """A release of which no more is known."""
     release: dict = {"version": version, "sequence": sequence, "security": security, "sha256": None, "slot": slot}
-    release["specification"] = None
+    release["place"] = None
     return release
 
 

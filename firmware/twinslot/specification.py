@@ -28,13 +28,13 @@ def decode(data: "bytes | memoryview") -> object:
 
 def free_place(confirmed: dict) -> int:
     """The place that the confirmed release does not name: it may be written."""
-    return 1 if confirmed.get("specification") == 0 else 0
+    return 1 if confirmed.get("place") == 0 else 0
 
 
 def place(confirmed: dict, trial: dict, trial_runs: bool) -> "int | None":
     """Where the specification in force lies, None when there is none. `trial` is the record's, empty for none."""
     brings = trial_runs and trial.get("kind", IMAGE) != IMAGE
-    return (trial if brings else confirmed).get("specification")
+    return (trial if brings else confirmed).get("place")
 
 
 def with_link(value: object, link: str) -> object:

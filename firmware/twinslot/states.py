@@ -31,7 +31,7 @@ TABLE = {
     ("downloading", "broken"):         "idle",         # tried again after a wait
     ("downloading", "downloaded"):     "switching",
 
-    ("switching",   "unfit"):          "undoing",      # not what was signed, or the chip won't boot it
+    ("switching",   "unfit"):          "undoing",      # not what was signed, not bootable, or NVS is full
     ("switching",   "switched"):       "resetting",
 
     ("trial",       "proved"):         "confirming",
@@ -66,31 +66,31 @@ class Machine:
         return following
 
 
-def runs(trial: dict, running: int, specification: "int | None") -> bool:
+def runs(trial: dict, running: int, specification_state: "int | None") -> bool:
     """Whether what runs is the release on trial.
 
-    `trial` is the record's, empty for none; `running` the running slot; `specification` the state that boot.py keeps
-    for a specification that comes alone, None before the first.
+    `trial` is the record's, empty for none; `running` the running slot; `specification_state` what boot.py keeps of
+    a specification that comes alone, None before the first.
     """
     if trial.get("kind", IMAGE) == SPECIFICATION:
-        return specification == otadata.PENDING_VERIFY
+        return specification_state == otadata.PENDING_VERIFY
     return bool(trial) and trial["slot"] == running
 
 
 def judge_boot(
-    trial: dict, running: int, boot: int, slots: "list[int | None]", specification: "int | None", cause: int
+    trial: dict, running: int, boot: int, slots: "list[int | None]", specification_state: "int | None", cause: int
 ) -> str:
     """The event that a boot is. The first line that fits decides.
 
-    `trial`, `running` and `specification` are as for `runs`; `boot` is the slot that otadata selects, 0 or 1; `slots`
-    the otadata states of both; `cause` the reset cause.
+    `trial`, `running` and `specification_state` are as for `runs`; `boot` is the slot that otadata selects, 0 or 1;
+    `slots` the otadata states of both; `cause` the reset cause.
     """
     if not trial:
-        pending = otadata.PENDING_VERIFY in (slots[running], specification)
+        pending = otadata.PENDING_VERIFY in (slots[running], specification_state)
         return "settled" if running == boot and not pending else "astray"
     alone = trial.get("kind", IMAGE) == SPECIFICATION
-    state = specification if alone else slots[trial["slot"]]
-    if runs(trial, running, specification):
+    state = specification_state if alone else slots[trial["slot"]]
+    if runs(trial, running, specification_state):
         return "half_confirmed" if state == otadata.VALID and boot == running else "on_trial"
     if state == otadata.NEW and not alone:  # a boot.py that knows of no specifications leaves NEW as it is, for ever
         return "half_switched"

@@ -23,14 +23,14 @@ _RETRY_S = 5
 async def booting(agent: "Agent") -> str:
     """What this boot means is known."""
     record, cause = agent.record, hw.reset_cause()
-    slots, specification = hw.slot_states(), hw.specification_state()
+    slots, specification_state = hw.slot_states(), hw.specification_state()
     if not record.trial and slots[agent.running] == PENDING_VERIFY and record.confirmed["slot"] != agent.running:
         record.begin_stray(hw.image_version(), agent.running)
     trial = record.trial
-    event = states.judge_boot(trial, agent.running, hw.boot_slot(), slots, specification, cause)
+    event = states.judge_boot(trial, agent.running, hw.boot_slot(), slots, specification_state, cause)
     if event == "undone":
         agent.failure = "rolled_back", states.why_undone(trial, cause)
-    runs = trial if states.runs(trial, agent.running, specification) else record.confirmed
+    runs = trial if states.runs(trial, agent.running, specification_state) else record.confirmed
     log("slot {}, {}, {}".format(agent.running, runs["version"], event))
     return event
 

@@ -4,9 +4,9 @@ import asyncio
 import gc
 from binascii import a2b_base64, unhexlify
 
-from . import hw
+from . import configuration, hw
 from . import record as records
-from .errors import Refused, TransferError, Unreachable
+from .errors import NotBootable, Refused, TransferError, Unreachable
 from .hooks import settled
 from .liaison import random_id
 from .log import log
@@ -36,7 +36,7 @@ async def judging(agent: "Agent") -> str:
             raise Refused("format", "an image without a transfer")
     except Refused as refused:
         return _refuse(agent, data, refused)
-    agent.transfer_path = str(offer.get("transfer"))
+    agent.transfer_path = str(offer.get("transfer") or "")
     agent.specification = specification if manifest.kind != IMAGE else b""
     release = records.release(manifest, agent.record.confirmed, agent.running, offer.get("link"))
     if agent.consent and not await settled(agent.consent(manifest.version)):
@@ -63,7 +63,7 @@ def _rules(agent: "Agent") -> Rules:
         agent.config.trusted,
         agent.config.app,
         agent.liaison.chip,
-        hw.slot(1 - agent.running).size,
+        hw.Slot(1 - agent.running).size,
         confirmed["sequence"],
         confirmed["security"],
         agent.record.failed,
@@ -92,7 +92,7 @@ async def downloading(agent: "Agent") -> str:
     await agent.liaison.tell("downloading", release)
     try:
         if agent.specification:
-            hw.save_specification(release["specification"], agent.specification)
+            configuration.save(release["place"], agent.specification)
             agent.specification = b""
         if release["kind"] != SPECIFICATION:
             await _fetch(agent, release)
@@ -121,7 +121,7 @@ async def _fetch(agent: "Agent", release: dict) -> None:
             await settled(agent.on_progress(done, release["size"]))
         await asyncio.sleep(0)
 
-    slot = hw.slot(release["slot"])
+    slot = hw.Slot(release["slot"])
     await agent.transfer.fetch(agent.liaison.client, agent.transfer_path, release["size"], slot, progress)
     if not await agent.transfer.matches(slot, release["size"], unhexlify(release["sha256"])):
         raise TransferError("hash")
@@ -131,18 +131,22 @@ async def switching(agent: "Agent") -> str:
     """The release, read back once more, runs from the next boot on; or it is unfit, and `agent.failure` says why."""
     release = agent.record.trial
     kind = release.get("kind", IMAGE)
-    if kind != IMAGE and not len(hw.load_specification(release["specification"])):
+    if kind != IMAGE and not len(configuration.load(release["place"])):
         agent.failure = "failed", "specification"
         return "unfit"
     if kind != SPECIFICATION:
         return await _switch_slot(agent, release)
     agent.record.arm()
-    hw.try_specification()
+    try:
+        hw.try_specification()
+    except TransferError as error:
+        agent.failure = "failed", str(error)
+        return "unfit"
     return _switched(agent, release)
 
 
 async def _switch_slot(agent: "Agent", release: dict) -> str:
-    slot = hw.slot(release["slot"])
+    slot = hw.Slot(release["slot"])
     if not await agent.transfer.matches(slot, release["size"], unhexlify(release["sha256"])):
         agent.failure = "failed", "hash"
         return "unfit"
@@ -153,7 +157,7 @@ async def _switch_slot(agent: "Agent", release: dict) -> str:
     agent.record.arm()
     try:
         slot.set_boot()
-    except hw.NotBootable as error:
+    except NotBootable as error:
         log("the chip does not boot it:", error)
         agent.failure = "refused", "image"
         return "unfit"

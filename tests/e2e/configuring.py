@@ -43,6 +43,7 @@ def main():
 """
 OLD = b'{"litres": 1}'
 NEW = b'{"litres": 2}'
+VALID = 2  # of `spec_state`, as in otadata
 _NVS_AND_OTADATA = slice(0x9000, 0xF000)
 _confirmed: dict[bytes, bytes] = {}  # what a board left there, which is the same whatever its server's address
 
@@ -51,6 +52,11 @@ def app(version: str, line: str = "") -> bytes:
     """An image whose application prints the specification that it starts with (`at start`) and the one that it is given
     (`configured`), and does what the first one's `habit`, or `line`, says."""
     return own_image(version, APP.format(line=line))
+
+
+def with_habit(habit: str) -> bytes:
+    """A specification with which that application has that habit."""
+    return json.dumps({"habit": habit}).encode()
 
 
 class Kettle:
@@ -120,7 +126,7 @@ def in_force(flash: Path) -> tuple[str, bytes | None]:
     stored = in_nvs(flash)
     record = json.loads(stored["state"])
     assert record["trial"] is None
-    place = record["confirmed"]["specification"]
+    place = record["confirmed"]["place"]
     return record["confirmed"]["version"], None if place is None else stored[f"spec{place}"]
 
 

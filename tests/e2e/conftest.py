@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from ..host.clients import Server
+from .configuring import Kettle
+from .impostor import Impostor
 from .lab import make_flash, modulus_of_pem
 
 
@@ -82,3 +85,15 @@ def make_site(tmp_path: Path, signing_pem: bytes) -> Iterator[Callable[[], Site]
 @pytest.fixture
 def site(make_site: Callable[[], Site]) -> Site:
     return make_site()
+
+
+@pytest.fixture(scope="session")
+def owner() -> rsa.RSAPrivateKey:
+    """The key of an owner who signs for themselves, made once."""
+    return rsa.generate_private_key(65537, 3072)
+
+
+@pytest_asyncio.fixture
+async def kettle(owner: rsa.RSAPrivateKey, tmp_path: Path) -> AsyncIterator[Kettle]:
+    async with Impostor() as server:
+        yield Kettle(server, owner, tmp_path)

@@ -6,27 +6,16 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from .configuring import NEW, OLD, Kettle, in_force, said
-from .impostor import Impostor
 from .lab import Bench, Flash
 
 SEED = int(os.environ.get("TWINSLOT_SEED", str(random.SystemRandom().randrange(1 << 32))))
-PARTS = 4
-CUTS_A_PART = 6
+PARTS = 2
+CUTS_A_PART = 3
 ALL = bool(os.environ.get("TWINSLOT_EVERY_CUT"))
-
-
-@pytest_asyncio.fixture
-async def kettle(tmp_path: Path) -> AsyncIterator[Kettle]:
-    async with Impostor() as server:
-        yield Kettle(server, rsa.generate_private_key(65537, 3072), tmp_path)
 
 
 def cuts(operations: int, part: int) -> list[tuple[int, int]]:

@@ -25,13 +25,13 @@ IMAGE, ALONE, BOTH = 0, 1, 2
 def test_specification_in_force_is_the_trials_while_that_runs(
     what: str, confirmed: int | None, kind: int | None, trial_runs: bool, in_force: int | None
 ) -> None:
-    kept = {"specification": confirmed}
-    trial = {} if kind is None else {"kind": kind, "specification": free_place(kept) if kind else confirmed}
+    kept = {"place": confirmed}
+    trial = {} if kind is None else {"kind": kind, "place": free_place(kept) if kind else confirmed}
     assert place(kept, trial, trial_runs) == in_force, what
 
 
 def test_place_that_is_free_is_never_the_confirmed_one() -> None:
-    assert [free_place({"specification": kept}) for kept in (None, 0, 1)] == [0, 1, 0]
+    assert [free_place({"place": kept}) for kept in (None, 0, 1)] == [0, 1, 0]
 
 
 def test_records_from_before_there_were_specifications_have_none_and_leave_place_0_free() -> None:

@@ -36,7 +36,7 @@ def trial(arms: int = 1, switched: bool = True, ended: str = "") -> dict[str, ob
 
 def alone(arms: int = 1, switched: bool = True, ended: str = "") -> dict[str, object]:
     """The trial of a specification without an image, on a board that runs slot 1."""
-    return {**trial(arms, switched, ended), "kind": 1, "specification": 0}
+    return {**trial(arms, switched, ended), "kind": 1, "place": 0}
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,12 @@ def alone(arms: int = 1, switched: bool = True, ended: str = "") -> dict[str, ob
 def test_boot_is_judged_by_the_first_line_that_fits(
     what: str, event: str, about: dict, running: int, boot: int, slots: list, cause: int
 ) -> None:
-    for specification in (V, A, NONE):  # left by earlier trials, and of no meaning for an image
-        assert states.judge_boot(about, running, boot, slots, specification, cause) == event, what
+    for specification_state in (V, A, NONE):  # left by earlier trials, and of no meaning for an image
+        assert states.judge_boot(about, running, boot, slots, specification_state, cause) == event, what
 
 
 @pytest.mark.parametrize(
-    ("what", "event", "about", "specification", "cause"),
+    ("what", "event", "about", "specification_state", "cause"),
     [
         ("none was ever on trial", "settled", {}, NONE, POWER),
         ("confirmed", "settled", {}, V, HARD),
@@ -101,14 +101,14 @@ def test_boot_is_judged_by_the_first_line_that_fits(
     ],
 )
 def test_boot_with_a_specification_on_trial_is_judged_by_what_boot_py_left(
-    what: str, event: str, about: dict, specification: int | None, cause: int
+    what: str, event: str, about: dict, specification_state: int | None, cause: int
 ) -> None:
     for slots in ([V, V], [NONE, V], [A, V]):
-        assert states.judge_boot(about, 1, 1, slots, specification, cause) == event, what
+        assert states.judge_boot(about, 1, 1, slots, specification_state, cause) == event, what
 
 
 @pytest.mark.parametrize(
-    ("about", "running", "specification", "runs"),
+    ("about", "running", "specification_state", "runs"),
     [
         ({}, 1, P, False),
         (trial(), 1, A, True),
@@ -120,9 +120,9 @@ def test_boot_with_a_specification_on_trial_is_judged_by_what_boot_py_left(
     ],
 )
 def test_release_on_trial_runs_in_its_slot_or_while_its_specification_is_pending(
-    about: dict, running: int, specification: int | None, runs: bool
+    about: dict, running: int, specification_state: int | None, runs: bool
 ) -> None:
-    assert states.runs(about, running, specification) is runs
+    assert states.runs(about, running, specification_state) is runs
 
 
 @pytest.mark.parametrize(
