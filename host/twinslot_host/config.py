@@ -4,6 +4,7 @@ DEVICE_BODY_LIMIT_BYTES = 4 * 1024
 API_BODY_LIMIT_BYTES = 64 * 1024
 REQUEST_LINE_LIMIT_BYTES = 64 * 1024  # so that a path with a name that is too long is answered by its surface
 IMAGE_LIMIT_BYTES = 16 * 1024 * 1024
+FORM_LIMIT_BYTES = IMAGE_LIMIT_BYTES + 4 * API_BODY_LIMIT_BYTES  # a file, and whatever else a form can hold
 UPLOAD_CHUNK_BYTES = 256 * 1024
 
 SLOT_LEAST_BYTES = 64 * 1024  # a device that tells of a smaller one counts for no release
@@ -16,9 +17,8 @@ OUT_OF_FILES_TOLD_S = 60.0  # between two lines of the log that tell of it
 
 NONCE_LIFE_S = 24 * 3600
 LINK_LIFE_S = 900
-LINK_LIFE_LEAST_S = 60
-LINK_LIFE_MOST_S = 24 * 3600
 TOKEN_LIFE_S = 3600  # of a user's or a client's token
+OPERATOR_TOKEN_LIFE_LIMIT_S = 10 * 365 * 24 * 3600
 
 PASSWORD_LEAST = 10  # characters
 PASSWORD_MOST = 256

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,8 @@ import aiohttp
 import jwt
 
 from twinslot_host.config import JWKS_AGAIN_S, JWKS_FAILED_S, JWKS_LIFE_S, JWKS_LIMIT_BYTES, JWKS_TIMEOUT_S, SCOPES
-from twinslot_host.domain.claims import in_time
 from twinslot_host.domain.names import printable
+from twinslot_host.domain.token_dates import in_time
 from twinslot_host.errors import Unavailable
 
 _LOG = logging.getLogger("twinslot")
@@ -67,13 +68,14 @@ class _Keys:
 class Issuer:
     """Reads tokens; fetches the keys when they are first needed, are old, or one of them is not known."""
 
-    def __init__(self, trusted: Trusted) -> None:
+    def __init__(self, trusted: Trusted, clock_us: Callable[[], int]) -> None:
         self.trusted = trusted
+        self._clock_us = clock_us
         self._keys: _Keys | None = None
         self._failed_s: int | None = None
         self._fetching = asyncio.Lock()
 
-    async def read(self, token: str, now_s: int) -> Claims | None:
+    async def read(self, token: str) -> Claims | None:
         """What the token says; None when it is not a good one of this issuer's.
 
         Raises Unavailable when the keys can't be had, so that nobody can say whether it is.
@@ -84,10 +86,13 @@ class Issuer:
             return None
         if not any(header.get("alg") in names for names in _ALGORITHMS.values()):
             return None
-        key = await self._key(header.get("kid"), now_s)
-        return None if key is None else self._claims(token, key, now_s)
+        key = await self._key(header.get("kid"))
+        return None if key is None else self._claims(token, key)
 
-    def _claims(self, token: str, key: Key, now_s: int) -> Claims | None:
+    def _now_s(self) -> int:
+        return self._clock_us() // 1_000_000
+
+    def _claims(self, token: str, key: Key) -> Claims | None:
         try:
             claims = jwt.decode(
                 token,
@@ -104,32 +109,32 @@ class Issuer:
             )
         except (jwt.PyJWTError, ValueError, RecursionError):
             return None
-        return _understood(claims) if in_time(claims, now_s) else None
+        return _understood(claims) if in_time(claims, self._now_s()) else None
 
-    async def _key(self, kid: object, now_s: int) -> Key | None:
-        keys = self._fresh(now_s, JWKS_LIFE_S)
+    async def _key(self, kid: object) -> Key | None:
+        keys = self._fresh(JWKS_LIFE_S)
         found = None if keys is None else keys.find(kid)
         if found is not None:
             return found
         async with self._fetching:
-            keys = self._fresh(now_s, JWKS_AGAIN_S)
+            keys = self._fresh(JWKS_AGAIN_S)
             if keys is None:
-                keys = await self._fetch(now_s)
+                keys = await self._fetch()
             return keys.find(kid)
 
-    def _fresh(self, now_s: int, life_s: int) -> _Keys | None:
+    def _fresh(self, life_s: int) -> _Keys | None:
         keys = self._keys
-        return keys if keys is not None and abs(now_s - keys.fetched_s) < life_s else None
+        return keys if keys is not None and abs(self._now_s() - keys.fetched_s) < life_s else None
 
-    async def _fetch(self, now_s: int) -> _Keys:
-        """The issuer's keys as they are now. Raises Unavailable."""
-        if self._failed_s is not None and abs(now_s - self._failed_s) < JWKS_FAILED_S:
+    async def _fetch(self) -> _Keys:
+        """The issuer's keys as they are now. Raises Unavailable, at once while the last fetch has just failed."""
+        if self._failed_s is not None and abs(self._now_s() - self._failed_s) < JWKS_FAILED_S:
             raise _unavailable(self.trusted)
         try:
             document = await _fetched(self.trusted.jwks_url)
-            self._keys = _Keys(usable_keys(document), now_s)
+            self._keys = _Keys(usable_keys(document), self._now_s())
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError) as error:
-            self._failed_s = now_s
+            self._failed_s = self._now_s()
             told = printable(str(error) or type(error).__name__)
             _LOG.warning("the keys of the token issuer can't be had from %s: %s", self.trusted.jwks_url, told)
             raise _unavailable(self.trusted) from error

@@ -31,7 +31,7 @@ def checked_password(password: str) -> str:
 
 
 class Passwords:
-    """Makes and checks hashes. Either method raises TooMany when too many wait for theirs."""
+    """Makes and checks hashes. Each method raises TooMany when too many wait for theirs."""
 
     def __init__(self) -> None:
         self._free = asyncio.Semaphore(HASHES_AT_ONCE)
@@ -47,9 +47,13 @@ class Passwords:
         right = await self._worked(lambda: _is_of(_NOBODYS if known is None else known, normal))
         return right and known is not None
 
-    async def _worked(self, work: Callable[[], T]) -> T:
+    def check_free(self) -> None:
+        """A hash that is begun now is not refused. Raises TooMany."""
         if self._waiting >= HASHES_WAITING:
             raise TooMany("too many passwords are being checked; try again in a moment", 1)
+
+    async def _worked(self, work: Callable[[], T]) -> T:
+        self.check_free()
         self._waiting += 1
         try:
             async with self._free:

@@ -94,7 +94,7 @@ async def opened(
             link_life_s=link_life_s,
             passwords=Passwords(),
             throttle=Throttle(),
-            issuer=None if issuer is None else Issuer(issuer),
+            issuer=None if issuer is None else Issuer(issuer, clock_us),
         )
     finally:
         await database.close()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import jwt
 
-from twinslot_host.config import SCOPES
+from twinslot_host.config import OPERATOR_TOKEN_LIFE_LIMIT_S, SCOPES
 from twinslot_host.datadir import DATABASE, JWT_KEY, existing_secret
-from twinslot_host.domain.claims import in_time
+from twinslot_host.domain.token_dates import in_time
 from twinslot_host.errors import Invalid
 from twinslot_host.store.accounts import read_first
 
@@ -38,14 +38,15 @@ class Claims:
 def issue(data: Path, scopes: Sequence[str] | None, ttl_s: int, now_s: int) -> str:
     """A token for whoever can read the data directory; every scope when `scopes` is None.
 
-    Raises NotADataDir when no server has been there, Invalid for an unknown scope or a lifetime below one second.
+    Raises NotADataDir when no server has been there, Invalid for an unknown scope, or a lifetime below one second or
+    over ten years.
     """
     wanted = SCOPES if scopes is None else tuple(scopes)
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown:
         raise Invalid(f"there is no scope {unknown[0]!r}; the scopes are {', '.join(SCOPES)}")
-    if ttl_s < 1:
-        raise Invalid("a token lives for at least one second")
+    if not 1 <= ttl_s <= OPERATOR_TOKEN_LIFE_LIMIT_S:
+        raise Invalid("a token lives for at least one second and at most ten years")
     key = existing_secret(data, JWT_KEY)
     return make(key, Claims(read_first(data / DATABASE), OPERATOR, "", frozenset(wanted)), ttl_s, now_s)
 

@@ -4,6 +4,7 @@ import secrets
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -11,6 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from .clients import Server
 from .kaa import Kaa
+from .people import USER
+
+if TYPE_CHECKING:
+    from .issuer import KeyServer
 
 
 @pytest.fixture(scope="session")
@@ -25,13 +30,24 @@ def server_pem() -> bytes:
     return rsa.generate_private_key(65537, 3072).private_bytes(serialization.Encoding.PEM, form, none)
 
 
+def new_data(folder: Path, server_pem: bytes) -> Path:
+    """A data directory that has this key, and nothing else yet."""
+    folder.mkdir(mode=0o700)
+    (folder / "signing.pem").write_bytes(server_pem)
+    (folder / "signing.pem").chmod(0o600)
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path, server_pem: bytes) -> Path:
+    """A data directory for a server inside the test."""
+    return new_data(tmp_path / "inside", server_pem)
+
+
 @pytest.fixture
 def start(tmp_path: Path, server_pem: bytes) -> Iterator[Callable[..., Server]]:
     """Starts a server on the test's data directory; it is killed at the end."""
-    data = tmp_path / "data"
-    data.mkdir(mode=0o700)
-    (data / "signing.pem").write_bytes(server_pem)
-    (data / "signing.pem").chmod(0o600)
+    data = new_data(tmp_path / "data", server_pem)
     started: list[Server] = []
 
     def begin(**options: int) -> Server:
@@ -57,6 +73,40 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def server(start: Callable[..., Server]) -> Server:
     return start()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory, server_pem: bytes) -> Iterator[Server]:
+    """A server whose first user is anna; each test leaves her and her account's users as they were."""
+    server = Server(new_data(tmp_path_factory.mktemp("site") / "data", server_pem))
+    server.made = server.set_up()
+    yield server
+    server.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def anna(site: Server) -> str:
+    """A token of hers."""
+    return site.log_in().json["access_token"]
+
+
+@pytest.fixture
+def otto(site: Server) -> Iterator[dict]:
+    """A user who may read groups."""
+    made = site.api("POST", "/users", USER)
+    assert made.status == 201, made.body
+    yield made.json
+    site.api("DELETE", f"/users/{made.json['id']}")
+
+
+@pytest.fixture
+def key_server() -> Iterator["KeyServer"]:
+    """An issuer's server of keys."""
+    from .issuer import KeyServer
+
+    server = KeyServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

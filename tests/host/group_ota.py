@@ -69,7 +69,7 @@ def change(server: Server, sql: str, *values: object) -> None:
 def give_away(server: Server, group: dict) -> None:
     """The group is another account's, its application and its updates with it."""
     other = "0" * 24
-    change(server, "INSERT INTO accounts (id, created_at_ms) VALUES (?, 9000000000000000)", other)
+    change(server, "INSERT INTO accounts (id, created_at_ms) VALUES (?, 0)", other)
     change(server, "UPDATE applications SET account_id = ? WHERE name = ?", other, group["app"])
     for table, column in (("groups", "id"), ("group_tokens", "group_id"), ("group_updates", "group_id")):
         change(server, f"UPDATE {table} SET account_id = ? WHERE {column} = ?", other, group["id"])

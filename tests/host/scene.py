@@ -9,9 +9,9 @@ import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 
+from twinslot_host.description.openapi import path_of
 from twinslot_host.handlers.described import DESCRIBED
 from twinslot_host.handlers.routes import Route
-from twinslot_host.openapi import path_of
 
 from .clients import Answer, Server
 from .samples import make_image

@@ -96,6 +96,15 @@ def test_token_for_a_folder_without_a_server_says_what_to_run(tmp_path):
         tokens.issue(tmp_path, None, 60, 0)
 
 
+def test_token_is_good_for_ten_years_at_most(shared):
+    ten_years_s = 10 * 365 * 24 * 3600
+    bearer = shared.token(ttl_s=ten_years_s)
+    assert shared.say("GET", "/api/v1/groups", bearer=bearer).status == 200
+    for ttl_s in (0, ten_years_s + 1, 1 << 53):
+        with pytest.raises(Invalid, match="at most ten years"):
+            shared.token(ttl_s=ttl_s)
+
+
 def test_token_for_an_unknown_scope_is_refused(shared):
     with pytest.raises(Invalid, match="no scope 'all'"):
         tokens.issue(shared.data, ["all"], 60, 0)

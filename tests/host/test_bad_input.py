@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from twinslot_host.description.openapi import document, path_of
 from twinslot_host.errors import WrongType
 from twinslot_host.handlers.described import DESCRIBED
 from twinslot_host.handlers.forms import FORM
 from twinslot_host.handlers.kaa_models import FileForm
 from twinslot_host.handlers.routes import JSON, MULTIPART
-from twinslot_host.openapi import document, path_of
 
 from .clients import Answer, Server
 from .scene import GOOD, ROUTES, Account, Part, encoded, first_account, furnish, path_with, rows

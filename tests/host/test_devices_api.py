@@ -6,6 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from .clients import Server
+from .inside import clocked
 from .samples import make_image
 from .test_devices_auth import is_challenge, recorded
 
@@ -291,6 +292,22 @@ def test_replayed_request_of_a_deleted_device_does_not_bring_it_back(server):
     assert (answer.status, "Authentication-Info" in answer.headers) == (401, True)
     assert ids(server) == []
     assert board.check().status == 204
+
+
+def test_device_deleted_after_the_clock_went_back_comes_back_by_itself_and_by_no_replay(data):
+    with clocked(data) as server:
+        group = server.group()
+        board = server.board(group)
+        server.clock.now_s += 1800
+        board.check()
+        headers, body = recorded(board)
+        server.clock.now_s -= 1800
+        assert server.api("DELETE", "/devices/board-1").status == 204
+        answer = server.request("POST", "/device/v1/report", body, headers)
+        assert (answer.status, "Authentication-Info" in answer.headers) == (401, True)
+        assert ids(server) == []
+        assert server.board(group).check().status == 204
+        assert ids(server) == ["board-1"]
 
 
 def test_changes_are_in_the_audit(server):

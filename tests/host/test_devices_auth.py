@@ -264,6 +264,18 @@ def test_body_that_inflates_beyond_4_kib_is_refused(shared):
     assert answer.status == 413
 
 
+def test_check_in_whose_host_is_none_is_refused_and_not_kept(shared):
+    board = visitor(shared)
+    assert board.keys().status == 200
+    body = json.dumps(board.told).encode()
+    board.seq += 1
+    headers = board.signed("POST", CHECK, body)
+    answer = shared.request("POST", CHECK, body, headers | {"Host": "a b"})
+    assert (answer.status, "Host" in answer.detail) == (400, True)
+    assert shared.api("GET", f"/devices/{board.device}").json["version"] is None
+    assert shared.request("POST", CHECK, body, headers).status == 204
+
+
 def test_unknown_event_is_refused(shared):
     board = visitor(shared)
     answer = board.report("exploded", "1.1.0", 1)

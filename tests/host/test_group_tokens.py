@@ -3,9 +3,12 @@
 import pytest
 
 from twinslot_host.config import GROUP_TOKENS_LIMIT
+from twinslot_host.domain.caller import Caller
+from twinslot_host.flows import enrol, group_tokens
+from twinslot_host.handlers import device_auth
 
-from .clocked import clocked
-from .test_devices_auth import is_challenge
+from .inside import clocked
+from .test_devices_auth import is_challenge, seen
 
 
 def tokens_of(server, group) -> list[dict]:
@@ -90,13 +93,14 @@ def rotate(server, group, grace_s: int) -> dict:
     return group | {"token": answer.json["token"]}
 
 
-def test_after_a_rotation_both_tokens_work_until_the_grace_period_is_over_by_the_servers_clock(tmp_path):
-    with clocked(tmp_path) as server:
+def test_after_a_rotation_both_tokens_work_until_the_grace_period_is_over_by_the_servers_clock(data):
+    with clocked(data) as server:
         group = server.group()
         old, new = server.board(group, "old"), server.board(rotate(server, group, 600), "new")
-        for server.ahead_s in (0, 590):
+        for later_s in (0, 599):
+            server.clock.now_s += later_s
             assert [board.check().status for board in (old, new)] == [204, 204]
-        server.ahead_s = 601
+        server.clock.now_s += 1
         assert is_challenge(old.check())
         assert new.check().status == 204
         assert is_challenge(old.report("deferred", "1.1.0", 1))
@@ -177,3 +181,31 @@ def test_rotation_is_in_the_audit_without_the_token(server):
     assert (line["subject"], line["detail"]["grace_s"]) == (f"group:{group['id']}", 7)
     assert new["token"].encode() not in audit.body
     assert new["token"] not in server.stop()
+
+
+async def deleted(services, visitor) -> None:
+    await enrol.remove(services, Caller(visitor.group.account, "operator", frozenset()), visitor.proved)
+
+
+async def revoked(services, visitor) -> None:
+    caller = Caller(visitor.group.account, "operator", frozenset())
+    await group_tokens.revoke(services, caller, visitor.proved, str(visitor.token))
+
+
+@pytest.mark.parametrize("ended", [deleted, revoked])
+def test_token_that_ends_after_it_proved_a_request_is_401_and_leaves_no_device(data, monkeypatch, ended):
+    prove = device_auth.prove
+
+    async def proven_last(services, *request):
+        visitor = await prove(services, *request)
+        await ended(services, visitor)
+        return visitor
+
+    with clocked(data) as server:
+        board = server.board(server.group())
+        fresh = board.once("GET", "/device/v1/keys", b"")
+        monkeypatch.setattr(device_auth, "prove", proven_last)
+        answer = board.once("GET", "/device/v1/keys", b"")
+        assert (fresh.status, answer.status, answer.headers["WWW-Authenticate"]) == (401, 401, "Twinslot")
+        assert "not valid any more" in answer.detail
+        assert seen(server) == 0

@@ -61,6 +61,27 @@ def test_same_version_with_other_content_replaces_it(server):
     assert len(otas(server)) == 1
 
 
+def general(server, _: dict) -> None:
+    assert server.api("PATCH", "/applications/kettle/releases/1.1.0", {"strategy": "general"}).status == 200
+
+
+def held_elsewhere(server, other: dict) -> None:
+    assert server.api("PATCH", f"/groups/{other['id']}", {"target": "1.1.0"}).status == 200
+
+
+@pytest.mark.parametrize("reaches_others", [general, held_elsewhere])
+def test_version_that_another_group_can_get_is_400_with_other_content_and_stays(server, reaches_others):
+    group, other = server.group(), server.group()
+    upload(server, group, "1.1.0", IMAGE)
+    reaches_others(server, other)
+    before = otas(server)
+    answer = upload(server, group, "1.1.0", make_image(b"other"))
+    expected = {"message": "kettle 1.1.0 exists with another content; choose another version"}
+    assert (answer.status, answer.json, otas(server)) == (400, expected, before)
+    assert server.request("GET", server.board(other).offer()["transfer"]).body == IMAGE
+    assert upload(server, group, "1.1.0", IMAGE).status == 201
+
+
 def test_same_upload_again_is_201_and_changes_nothing_for_the_boards(server):
     group = server.group()
     board = server.board(group)

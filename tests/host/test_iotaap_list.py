@@ -7,6 +7,8 @@ from contextlib import closing
 
 import pytest
 
+from twinslot_host.config import SOUGHT_LIMIT
+
 from . import group_ota
 from .group_ota import give_away, otas, upload
 from .samples import make_image
@@ -88,7 +90,7 @@ def test_search_value_filters_on_the_path(shared, three):
     assert group_ota.get(shared, search_value="ota/group/", limit=1).json["recordsFiltered"] == total
 
 
-@pytest.mark.parametrize("search", ["%", "_", "ota%bin", "\\", "!", "1.0.0", "é", "'", "x" * 3000])
+@pytest.mark.parametrize("search", ["%", "_", "ota%bin", "\\", "!", "1.0.0", "é", "'", "x" * SOUGHT_LIMIT])
 def test_search_value_is_taken_literally(shared, three, search):
     answer = group_ota.get(shared, search_value=search)
     assert (answer.status, answer.json["otas"], answer.json["recordsFiltered"]) == (200, [], 0)
@@ -109,6 +111,7 @@ def test_search_value_is_taken_literally(shared, three, search):
         ("limit", "NaN"),
         ("search_value", "\0"),
         ("search_value", "ota\0"),
+        ("search_value", "x" * 50_001),
         ("order_dir", "up"),
         ("order_dir", ""),
         ("order_dir", "ASC"),
@@ -122,6 +125,14 @@ def test_parameter_that_is_none_is_400_by_name(shared, name, value):
 
 def test_unknown_parameters_count_for_nothing(shared, three):
     assert group_ota.get(shared, _="1700000000", colour="red", limit=3).json["otas"] == three[::-1]
+
+
+def test_unknown_parameter_twice_counts_for_nothing_and_a_known_one_is_400(shared, three):
+    headers = {"Authorization": f"Bearer {shared.token()}"}
+    ignored = shared.request("GET", f"{group_ota.PATH}?colour=red&colour=blue&limit=3", headers=headers)
+    assert (ignored.status, ignored.json["otas"]) == (200, three[::-1])
+    refused = shared.request("GET", f"{group_ota.PATH}?draw=1&draw=2", headers=headers)
+    assert (refused.status, refused.json) == (400, {"message": "draw: it is given more than once"})
 
 
 @pytest.mark.parametrize("draw", ["", "7", "<script>", "é", '"', "\0", "x" * 3000])

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from twinslot_host.config import SCOPES
+from twinslot_host.description.openapi import path_of
 from twinslot_host.handlers.surfaces import Surface
-from twinslot_host.openapi import path_of
 
 from .clients import Answer, Server
 from .scene import (

@@ -177,6 +177,20 @@ def test_update_with_a_specification_is_400(kaa):
     assert kaa.get("1.0.0").json["specification"] == {"a": 1}
 
 
+def test_null_in_an_update_is_as_good_as_absent(kaa):
+    kaa.post("1.0.0", specification={"a": 1}, metadata="old", upgradableFrom=[], skipDispatchingToEndpoint=True)
+    given = dict.fromkeys(("specification", "metadata", "upgradableFrom", "filters", "skipDispatchingToEndpoint"))
+    assert kaa.put("1.0.0", **given).status == 204
+    assert kaa.get("1.0.0").json == {
+        "appName": kaa.app,
+        "version": "1.0.0",
+        "specification": {"a": 1},
+        "rolloutStrategy": "general",
+        "filters": [],
+        "skipDispatchingToEndpoint": False,
+    }
+
+
 def test_update_keeps_the_file(kaa):
     kaa.post("1.0.0")
     kaa.upload("1.0.0", IMAGE)

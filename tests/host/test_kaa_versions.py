@@ -6,7 +6,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from .kaa import BASE, message, new_filter
+from twinslot_host.config import RELEASE_FILTERS_LIMIT
+
+from .kaa import BASE, Kaa, message, new_filter
 
 NEVER = "00000000-0000-4000-8000-000000000000"
 
@@ -50,18 +52,29 @@ def test_fields_that_were_not_given_are_not_shown_and_the_others_always_are(kaa)
     }
 
 
-def test_null_is_as_good_as_absent_where_it_is_no_value(kaa):
+OPTIONAL = ("specification", "metadata", "upgradableFrom", "filters", "skipDispatchingToEndpoint")
+
+
+def test_null_is_as_good_as_absent(kaa):
     known = new_filter(kaa.server)
-    kaa.post("1.0.0", upgradableFrom=None, filters=None, skipDispatchingToEndpoint=None)
+    kaa.post("1.0.0", **dict.fromkeys(OPTIONAL))
     assert kaa.get("1.0.0").json.keys() == {
         *("appName", "version", "rolloutStrategy", "filters", "skipDispatchingToEndpoint")
     }
+    assert "a file nor a specification" in waiting(kaa, "1.0.0")
     kaa.post("1.1.0", filters=[{"filterId": known, "rolloutDate": None}])
     assert kaa.get("1.1.0").json["filters"] == [{"filterId": known}]
 
 
+def waiting(kaa: Kaa, version: str) -> str:
+    """What a board is told of the version, and why it doesn't get it."""
+    board = kaa.server.board(kaa.server.group(app=kaa.app), f"waits-{kaa.app}", version="0.9.0")
+    assert board.offer() is None
+    verdicts = kaa.server.api("GET", f"/devices/{board.device}/explain").json["releases"]
+    return next(each["reason"] for each in verdicts if each["version"] == version)
+
+
 VALUES = [
-    None,
     True,
     False,
     0,
@@ -169,6 +182,14 @@ def test_filter_that_is_given_twice_is_400(kaa):
     filters = [{"filterId": known}, {"filterId": known, "rolloutDate": "2019-04-20T11:19:57Z"}]
     assert "filters.1" in message(kaa.post("1.0.0", filters=filters), 400)
     assert message(kaa.all(), 404)
+
+
+def test_filters_over_their_limit_are_400(kaa):
+    filters = [{"filterId": NEVER}] * (RELEASE_FILTERS_LIMIT + 1)
+    for call in (kaa.post, kaa.put):
+        assert message(call("1.0.0", filters=filters), 400).startswith("filters: ")
+    assert message(kaa.all(), 404)
+    assert "filters.0: there is no filter" in message(kaa.post("1.0.0", filters=filters[1:]), 400)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b'{"rolloutStrategy": "general"} x'])

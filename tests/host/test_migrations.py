@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from twinslot_host.store.migrations import MIGRATIONS
 
 from .samples import make_image, make_manifest
+from .scene import rows
 
 IMAGE = make_image(size=5000)
 SHA256 = hashlib.sha256(IMAGE).hexdigest()
@@ -31,6 +32,11 @@ def first_database(path, manifest: bytes, signature: bytes) -> None:
         db.execute("INSERT INTO group_tokens VALUES (1, ?, ?, ?, 1, NULL)", (ACCOUNT, GROUP["id"], GROUP["token"]))
         db.execute(
             "INSERT INTO devices (id, account_id, device, group_id, created_at_ms) VALUES (1, ?, 'old', ?, 1)",
+            (ACCOUNT, GROUP["id"]),
+        )
+        db.execute(
+            "INSERT INTO devices (id, account_id, device, group_id, sequence, created_at_ms)"
+            " VALUES (2, ?, 'kept', ?, 1000, 1)",
             (ACCOUNT, GROUP["id"]),
         )
         db.execute(
@@ -67,5 +73,8 @@ def test_data_of_the_first_version_is_shown_and_offered_as_before(start):
         offer = server.board(GROUP, "old").offer()
         assert (base64.b64decode(offer["manifest"]), base64.b64decode(offer["signature"])) == (manifest, signature)
         assert server.request("GET", offer["transfer"]).body == IMAGE
+        assert [each["id"] for each in server.api("GET", "/accounts").json["items"]] == [ACCOUNT]
+        held = {each["device"]: each["security_version"] for each in rows(data)["devices"]}
+        assert held == {"old": 0, "kept": 3}
         server.stop()
     assert release["created_at"] == "1970-01-01T00:00:01.000Z"

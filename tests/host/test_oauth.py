@@ -11,6 +11,7 @@ import jwt
 import pytest
 
 from twinslot_host.config import SCOPES
+from twinslot_host.digests import digest
 
 from .clients import Answer, Server
 
@@ -104,10 +105,16 @@ def test_wrong_client_or_secret_is_refused_with_a_challenge(site, way):
         assert answer.headers["WWW-Authenticate"].startswith('Basic realm="')
 
 
+def test_every_text_has_a_digest_of_its_own():
+    texts = ["", "x", "?", "\ud800", "\udfff"]
+    assert len({digest(text) for text in texts}) == len(texts)
+
+
 @pytest.mark.parametrize(
     "header",
     ["Basic", "Basic ", "Basic ***", "Basic " + base64.b64encode(b"no colon").decode(), "Bearer x", "x",
-     "Basic " + base64.b64encode(b"\xff\xfe:x").decode(), "Basic " + base64.b64encode(b"%ff:x").decode()],
+     "Basic " + base64.b64encode(b"\xff\xfe:x").decode(), "Basic " + base64.b64encode(b"%ff:x").decode(),
+     "Basic " + base64.b64encode(b"x:%ED%A0%80").decode(), "Basic " + base64.b64encode(b"x:\xed\xa0\x80").decode()],
 )  # fmt: skip
 def test_malformed_proof_is_refused(site, header):
     refused(ask(site, GRANT, header), 401, "invalid_client")
@@ -145,6 +152,7 @@ def test_other_grants_are_refused(site):
         b"grant_type=client_credentials&x=1&x=",
         b"grant_type=client_credentials&scope=%ff",
         b"grant_type=client_credentials&scope=\xff",
+        b"grant_type=client_credentials&client_id=x&client_secret=%ED%A0%80",
         b"&".join(b"%d=x" % number for number in range(50)),
     ],
 )

@@ -7,8 +7,8 @@ import pytest
 
 from twinslot_host.domain.signature import verified
 
-from .clocked import clocked
 from .group_ota import upload
+from .inside import clocked
 from .kaa import Kaa, new_filter
 from .samples import make_image, make_manifest, make_specified, sign
 from .test_updates import modulus
@@ -203,19 +203,51 @@ def test_security_version_of_the_confirmed_image_counts_after_a_specification(se
     assert "its security version 1 is below 2" in reason(server, "1.3.0")
 
 
-def test_targeted_release_goes_out_when_its_date_has_come(tmp_path, server_pem):
-    data = tmp_path / "data"
-    data.mkdir(mode=0o700)
-    (data / "signing.pem").write_bytes(server_pem)
+def test_security_version_of_the_confirmed_image_counts_after_its_release_is_deleted(server):
+    board = server.board(server.group())
+    server.publish(make_image(security=2), "1.1.0")
+    image = sequence_of(board.offer())
+    server.publish(None, "1.2.0", specification=BOIL)
+    alone = sequence_of(board.offer(version="1.1.0", confirmed_version="1.1.0", sequence=image))
+    board.check(version="1.2.0", confirmed_version="1.2.0", sequence=alone)
+    assert server.api("DELETE", ONE).status == 204
+    server.publish(make_image(security=1), "1.3.0")
+    assert board.offer() is None
+    assert "its security version 1 is below 2" in reason(server, "1.3.0")
+
+
+def test_security_version_is_that_of_the_image_confirmed_last(server):
+    board = server.board(server.group())
+    server.publish(make_image(security=1), "1.1.0")
+    image = sequence_of(board.offer())
+    board.report("confirmed", "1.1.0", image)
+    server.publish(make_image(b"more", security=2), "1.2.0")
+    board.report("confirmed", "1.2.0", sequence_of(board.offer(version="1.1.0", sequence=image)))
+    board.report("confirmed", "1.1.0", image)  # late, so that it says nothing new
+    server.publish(make_image(security=1), "1.3.0")
+    assert "its security version 1 is below 2" in reason(server, "1.3.0")
+
+
+def test_board_that_begins_anew_has_no_security_version_to_keep(server):
+    board = server.board(server.group())
+    server.publish(make_image(security=2), "1.1.0")
+    board.check(version="1.1.0", confirmed_version="1.1.0", sequence=sequence_of(board.offer()))
+    server.publish(make_image(security=1), "1.2.0")
+    assert board.offer() is None
+    offer = board.offer(version="1.0.0", confirmed_version="1.0.0", sequence=0)
+    assert struct.unpack_from("<I", manifest_of(offer), 12)[0] == 1
+
+
+def test_targeted_release_goes_out_when_its_date_has_come(data):
     with clocked(data) as server:
         board = server.board(server.group())
         aims = [{"filter": new_filter(server), "rollout_at": "2100-01-01T00:00:00Z"}]
         assert server.publish(IMAGE, strategy="targeted", filters=aims).status == 201
         assert board.offer() is None
         assert "not before 2100-01-01T00:00:00.000Z" in reason(server)
-        server.ahead_s = 4_102_444_800 - server.clock_us() / 1_000_000 - 5
+        server.clock.now_s = 4_102_444_800 - 1
         assert board.offer() is None
-        server.ahead_s += 6
+        server.clock.now_s += 1
         assert board.offer() is not None
 
 

@@ -9,9 +9,9 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from twinslot_host.app import make_app
 from twinslot_host.config import SCOPES
+from twinslot_host.description.openapi import path_of
+from twinslot_host.description.tables import PARTS, SCOPE_TEXTS
 from twinslot_host.handlers.described import DESCRIBED
-from twinslot_host.openapi import path_of
-from twinslot_host.openapi_tables import PARTS, SCOPE_TEXTS
 from twinslot_host.services import opened
 
 PAGES = {"/api/v1/reference", "/setup"}

@@ -2,54 +2,26 @@
 
 import os
 import threading
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import aiosqlite
 import pytest
-from aiohttp import web
 
-from twinslot_host import app, tokens
 from twinslot_host.domain import image as images
 from twinslot_host.services import opened
 
+from .inside import Inside, inside
 from .samples import make_image
 
 IMAGE = make_image(size=5000)
 
 
-@asynccontextmanager
-async def serving(data: Path):
-    """The services, and the address of a server over them in this process."""
-    async with opened(data) as services:
-        runner = web.AppRunner(app.make_app(services), access_log=None)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            yield services, f"http://127.0.0.1:{runner.addresses[0][1]}"
-        finally:
-            await runner.cleanup()
-
-
-async def publish(data: Path, address: str, now_s: int) -> int:
+async def publish(here: Inside) -> int:
     form = aiohttp.FormData()
     form.add_field("release", '{"version": "1.1.0"}')
     form.add_field("image", IMAGE, filename="image")
-    headers = {"Authorization": f"Bearer {tokens.issue(data, None, 60, now_s)}"}
-    async with (
-        aiohttp.ClientSession(headers=headers) as client,
-        client.post(f"{address}/api/v1/applications/kettle/releases", data=form) as answer,
-    ):
-        return answer.status
-
-
-@pytest.fixture
-def data(tmp_path, server_pem) -> Path:
-    folder = tmp_path / "data"
-    folder.mkdir(mode=0o700)
-    (folder / "signing.pem").write_bytes(server_pem)
-    return folder
+    return (await here.post("/api/v1/applications/kettle/releases", form, here.token()))[0]
 
 
 @pytest.fixture
@@ -59,8 +31,8 @@ def done(monkeypatch, data) -> list[str]:
     fsync, rename, commit = os.fsync, os.rename, aiosqlite.Connection.commit
 
     def named(path: Path) -> str:
-        inside = path.relative_to(data)
-        return "/".join([*inside.parts[:1], *("…" for _ in inside.parts[1:])]) or "data"
+        parts = path.relative_to(data).parts
+        return "/".join([*parts[:1], *("…" for _ in parts[1:])]) or "data"
 
     def recording_fsync(file: int) -> None:
         fsync(file)
@@ -81,9 +53,9 @@ def done(monkeypatch, data) -> list[str]:
 
 
 async def test_upload_is_synced_named_and_only_then_committed(data, done):
-    async with serving(data) as (services, address):
+    async with inside(data) as here:
         done.clear()
-        assert await publish(data, address, services.now_s()) == 201
+        assert await publish(here) == 201
     assert done == [
         "fsync incoming/…",
         "fsync artifacts",  # the new folder's name
@@ -125,7 +97,7 @@ async def test_image_is_parsed_beside_the_event_loop(data, monkeypatch):
         return parse(content)
 
     monkeypatch.setattr(images, "parse", recording_parse)
-    async with serving(data) as (services, address):
-        assert await publish(data, address, services.now_s()) == 201
+    async with inside(data) as here:
+        assert await publish(here) == 201
     assert len(threads) == 1
     assert threads[0] is not threading.main_thread()

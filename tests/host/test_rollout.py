@@ -98,6 +98,40 @@ def test_upgradable_from_leads_one_hop_at_a_time():
     assert decided(first, second, version="1.5.0").offer.release.version == "2.0.0"
 
 
+def test_hop_that_leads_on_to_the_highest_is_taken_before_a_higher_one_that_ends_there():
+    middle, end = release("1.1.0", upgradable_from=("1.0.0",)), release("2.0.0", upgradable_from=("1.1.0",))
+    dead_end = release("1.5.0", upgradable_from=("1.0.0",))
+    decision = decided(middle, dead_end, end)
+    assert decision.offer.release.version == "1.1.0"
+    assert decision.reason == "1.1.0 is the next hop from 1.0.0 to 2.0.0, the highest in reach"
+    assert reasons(decision)["1.5.0"] == "1.1.0 is offered, which leads to 2.0.0"
+
+
+def test_way_to_the_highest_has_the_fewest_hops():
+    releases = (
+        release("1.1.0", upgradable_from=("1.0.0",)),
+        release("1.2.0", upgradable_from=("1.0.0", "1.1.0")),
+        release("2.0.0", upgradable_from=("1.2.0",)),
+    )
+    assert decided(*releases).offer.release.version == "1.2.0"
+
+
+@pytest.mark.parametrize("other", [{"strategy": "suspended"}, {"chip": 9}, {"size_bytes": 2000}])
+def test_way_over_a_release_that_the_device_can_not_take_does_not_count(other):
+    middle = release("1.1.0", upgradable_from=("1.0.0",), **other)
+    dead_end, end = release("1.5.0", upgradable_from=("1.0.0",)), release("2.0.0", upgradable_from=("1.1.0",))
+    assert decided(middle, dead_end, end).offer.release.version == "1.5.0"
+
+
+def test_way_to_an_older_signature_of_a_publisher_does_not_count():
+    middle = release("1.1.0", upgradable_from=("1.0.0",), signed_by=KEY, sequences=(120,))
+    dead_end = release("1.5.0", upgradable_from=("1.0.0",), signed_by=KEY, sequences=(130,))
+    end = release("2.0.0", upgradable_from=("1.1.0",), signed_by=KEY)
+    for sequence, offered in ((110, "1.5.0"), (140, "1.1.0")):
+        signed = dataclasses.replace(end, sequences=(sequence,))
+        assert decided(middle, dead_end, signed, policy=PUBLISHER_GROUP).offer.release.version == offered
+
+
 def test_upgradable_from_does_not_let_a_device_go_back():
     assert decided(release("0.9.0", upgradable_from=("1.0.0",))).offer is None
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from twinslot_host.openapi import path_of
+from twinslot_host.description.openapi import path_of
 
 from .clients import Server
 from .scene import GOOD, ROUTES, Account, first_account, furnish

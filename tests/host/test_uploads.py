@@ -2,7 +2,9 @@
 
 import json
 import socket
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -13,11 +15,13 @@ IMAGE = make_image(size=5000)
 
 
 def nothing_is_left(server) -> bool:
-    files = [
-        path for folder in ("artifacts", "incoming") for path in (server.data / folder).rglob("*") if path.is_file()
-    ]
+    """`kettle` has no release, and no file lies there that is not one of another application's release."""
+    with closing(sqlite3.connect(server.data / "twinslot.db")) as db:
+        known = {row[0] for row in db.execute("SELECT sha256 FROM files")}
+    folders = (server.data / "artifacts", server.data / "incoming")
+    files = {path.name for folder in folders for path in folder.rglob("*") if path.is_file()}
     application = server.api("GET", "/applications/kettle")
-    return not files and (application.status == 404 or application.json["releases"] == [])
+    return files <= known and (application.status == 404 or application.json["releases"] == [])
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -75,6 +79,24 @@ def test_upload_over_16_mib_is_refused(server):
     answer = server.publish(bytes(16 * 1024 * 1024 + 1))
     assert answer.status == 413
     assert nothing_is_left(server)
+
+
+def test_body_whose_length_says_that_it_is_too_large_is_413_before_it_comes(shared):
+    head = (
+        "POST /api/v1/applications/kettle/releases HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n"
+        f"Authorization: Bearer {shared.token()}\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=30) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(12) == b"HTTP/1.1 413"
+
+
+def test_largest_form_is_not_refused_for_its_length(shared):
+    release, specification = RELEASE[1].ljust(64 * 1024), b"{}".ljust(2048)
+    parts = [("release", release), ("specification", specification), ("image", bytes(16 * 1024 * 1024))]
+    answer = shared.upload("kettle", parts)
+    assert (answer.status, answer.detail.startswith("image: ")) == (400, True)
+    assert nothing_is_left(shared)
 
 
 def test_version_that_exists_is_refused_and_the_first_stays(server):

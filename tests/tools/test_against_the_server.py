@@ -86,6 +86,39 @@ def test_specification_is_published_alone_and_with_an_image(
     assert release["size"] == (image.stat().st_size if with_image else None)
 
 
+def test_release_is_published_with_the_filters_that_are_given_and_nothing_else_of_it(
+    twinslot, signed_in, image
+) -> None:
+    twinslot("group", "create", "aimed", "--app", "blender")
+    ids = [twinslot("filter", "create", name, "--json").document["id"] for name in ("first", "second")]
+    both = [part for each in ids for part in ("--filter", each)]
+    release = twinslot("publish", image, "--app", "blender", "--version", "1.0.0", *both, "--json").document
+    assert (release["strategy"], [each["filter"] for each in release["filters"]]) == ("general", ids)
+    unknown = twinslot("publish", image, "--app", "blender", "--version", "1.0.1", "--filter", "nobody", "--json")
+    assert (unknown.code, unknown.out, "nobody" in unknown.err) == (4, "", True)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "with_filter", "said"),
+    [
+        ("targeted", False, "It reaches nobody yet"),
+        ("targeted", True, ""),
+        ("general", True, "It goes out to every device"),
+        ("general", False, ""),
+        ("suspended", False, ""),
+    ],
+)
+def test_release_that_reaches_others_than_it_seems_to_is_remarked_on(
+    twinslot, signed_in, image, strategy, with_filter, said
+) -> None:
+    app = f"fan-{strategy}-{with_filter}"
+    twinslot("group", "create", app, "--app", app)
+    filters = ("--filter", twinslot("filter", "create", app, "--json").document["id"]) if with_filter else ()
+    published = twinslot("publish", image, "--app", app, "--version", "1.0.0", "--strategy", strategy, *filters)
+    table, _, after = published.out.rpartition("\u2518\n")
+    assert (published.code, bool(table), after.startswith(said), bool(after)) == (0, True, True, bool(said))
+
+
 def test_key_that_no_group_trusts_exits_4(twinslot, signed_in, image, publisher, tmp_path) -> None:
     twinslot("group", "create", "strict", "--app", "oven", "--trust", "publisher", "--key", f"{publisher}.pub")
     twinslot("keygen", "--out", tmp_path / "stranger.pem")

@@ -49,10 +49,28 @@ def test_help_of_each_command_teaches_by_an_example(twinslot, command) -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "default"),
+    [
+        (("token",), "all"),
+        (("publish",), "the server signs"),
+        (("publish",), "any"),
+        (("sim",), "the group's application"),
+        (("fleet",), "they are thrown away"),
+        (("serve",), "8080"),
+    ],
+    ids=str,
+)
+def test_help_says_what_holds_without_an_option(twinslot, command, default) -> None:
+    words = " ".join(twinslot(*command, "--help").out.replace("│", " ").split())
+    assert f"[default: {default}]" in words
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ("no-such-command",),
         ("token",),
+        ("token", "--data", "d", "--ttl", "315360001"),
         ("group", "create", "kitchen"),
         ("group", "create", "kitchen", "--app", "kettle", "--trust", "nobody"),
         ("group", "create", "kitchen", "--app", "kettle", "--trust", "publisher"),

@@ -7,6 +7,7 @@ from twinslot_tools.commands import account, device, filters, fleet, group, imag
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Over-the-air updates for MicroPython on ESP32: serve, publish releases, watch devices, simulate them.",
     epilog="Exit codes: 0 done, 1 a bug or not confirmed in time, 2 usage, 3 bad input file, 4 the server refused, "

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -35,7 +35,7 @@ CONFLICT = 409
 class Release:
     """What is to be published: the image at `path`, a specification (compact JSON), or both.
 
-    `upgradable_from` is `None` for a release that every version may take.
+    `upgradable_from` is `None` for a release that every version may take; `filters` are ids.
     """
 
     path: Path | None
@@ -44,6 +44,7 @@ class Release:
     version: str
     strategy: str = "general"
     upgradable_from: list[str] | None = None
+    filters: list[str] = field(default_factory=list)
 
 
 async def publish(
@@ -59,6 +60,7 @@ async def publish(
         "version": release.version,
         "strategy": release.strategy,
         "upgradable_from": release.upgradable_from,
+        "filters": [{"filter": each} for each in release.filters],
         "manifest": None,
         "signature": None,
     }

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from semver import Version
-
+from twinslot_host.domain.dates import date
 from twinslot_host.domain.filters import Filter, Subject, matches
 from twinslot_host.domain.image import chip_name
 from twinslot_host.domain.release import SERVER, Release
-from twinslot_host.domain.versions import parsed, unreachable_reason
+from twinslot_host.domain.versions import parsed
 
 
 @dataclass(frozen=True)
@@ -56,20 +54,27 @@ def unready_reason(device: Device, policy: Policy, target: Release | None) -> st
     return None
 
 
-def refusal(
+def unaimed_reason(device: Device, release: Release, target: Release | None) -> str | None:
+    """Why the release is not meant to go to anybody, or not to this device's group; None when it may be.
+
+    `target` is the release that the group is held at, None when it is held at none.
+    """
+    return waiting_reason(release) or (
+        _unheld_reason(device, release, target) if target is not None else _unopened_reason(release)
+    )
+
+
+def unfit_reason(
     device: Device, policy: Policy, release: Release, target: Release | None, filters: Mapping[str, Filter], now_ms: int
 ) -> str | None:
-    """Why the release can't go to the device, which is ready for one; None when it can.
+    """Why the release, which may be meant for it, can't go to the device, whatever that runs; None when it can.
 
-    `target` is the release that the group is held at, `filters` those of the releases by id.
+    `filters` are those of the releases by id.
     """
-    unaimed = _unheld_reason(device, release, target) if target is not None else _unaimed_reason(device, release)
     return (
-        waiting_reason(release)
-        or unaimed
-        or (_unmatched_reason(device, release, filters, now_ms) if target is None else None)
+        (_unmatched_reason(device, release, filters, now_ms) if target is None else None)
         or _untrusted_reason(policy, release)
-        or _unfit_reason(device, release)
+        or _unbootable_reason(device, release)
     )
 
 
@@ -88,14 +93,12 @@ def _unheld_reason(device: Device, release: Release, target: Release) -> str | N
     return "the device runs this version" if release.version == device.version else None
 
 
-def _unaimed_reason(device: Device, release: Release) -> str | None:
+def _unopened_reason(release: Release) -> str | None:
     if release.strategy == "suspended":
         return "it is suspended"
     if release.strategy == "targeted" and not release.filters:
         return "it is targeted, and has no filter, so it reaches nobody"
-    return unreachable_reason(
-        Version.parse(device.version or ""), Version.parse(release.version), release.upgradable_from
-    )
+    return None
 
 
 def _unmatched_reason(device: Device, release: Release, filters: Mapping[str, Filter], now_ms: int) -> str | None:
@@ -109,7 +112,7 @@ def _unmatched_reason(device: Device, release: Release, filters: Mapping[str, Fi
         if not matches(which, device.subject):
             reasons.append(f"the filter {which.name!r} does not match the device")
         elif each.rollout_at_ms is not None and each.rollout_at_ms > now_ms:
-            start = _date(each.rollout_at_ms)
+            start = date(each.rollout_at_ms)
             reasons.append(f"the filter {which.name!r} matches, and lets it through not before {start}")
         else:
             return None
@@ -126,7 +129,7 @@ def _untrusted_reason(policy: Policy, release: Release) -> str | None:
     return "a publisher signed it with a key that the device's group does not trust"
 
 
-def _unfit_reason(device: Device, release: Release) -> str | None:
+def _unbootable_reason(device: Device, release: Release) -> str | None:
     image = release.image
     if image is not None and image.chip is not None and image.chip != device.chip:
         return f"it is for the {chip_name(image.chip)}, and the device is an {chip_name(device.chip)}"
@@ -137,7 +140,3 @@ def _unfit_reason(device: Device, release: Release) -> str | None:
     if image is not None and image.security_version < device.security_version:
         return f"its security version {image.security_version} is below {device.security_version}, which is confirmed"
     return None
-
-
-def _date(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

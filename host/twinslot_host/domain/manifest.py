@@ -23,7 +23,6 @@ from twinslot_host.errors import Invalid
 
 IMAGE, SPECIFICATION, BOTH = 0, 1, 2  # the kinds
 CHIP_ANY = 0xFFFF
-SEQUENCE_LIMIT = 0xFFFFFFFF
 
 _FIXED = struct.Struct("<4sBBHIII32s")
 _SPECIFICATION = struct.Struct("<H32s")

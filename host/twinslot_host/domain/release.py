@@ -8,6 +8,7 @@ from twinslot_host.domain.json_values import is_object
 from twinslot_host.domain.manifest import BOTH, CHIP_ANY, IMAGE, SPECIFICATION, Manifest
 
 Strategy = Literal["suspended", "targeted", "general"]
+Trust = Literal["server", "publisher"]  # whose signatures a group's devices take
 
 SERVER = "server"  # as `signed_by` and in a policy's `trusted`: the server's own key
 NO_SPECIFICATION = b"{}"  # what a release with a file that is no image carries, when it has no specification

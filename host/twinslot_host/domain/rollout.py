@@ -13,7 +13,7 @@ The decision about one release, in this order; the first that applies is its rea
 7. its image is for another chip, or larger than the slot
 8. it failed on this device
 9. its image's security version is below the confirmed one
-10. a higher one is offered
+10. a higher one is offered, or one that leads to a higher one
 11. its signature is older than what the device has confirmed, or than what failed on it, and it can't be signed anew
 
 A device's word never moves an application's counter far: a claim that nobody signed, and that no clock explains, ends
@@ -25,9 +25,11 @@ from dataclasses import dataclass
 
 from semver import Version
 
-from twinslot_host.domain.eligibility import Device, Policy, refusal, unready_reason
+from twinslot_host.domain.eligibility import Device, Policy, unaimed_reason, unfit_reason, unready_reason
 from twinslot_host.domain.filters import Filter
+from twinslot_host.domain.graph import first_hop
 from twinslot_host.domain.release import SERVER, Release
+from twinslot_host.domain.versions import unreachable_reason
 
 OFFERED = "offered"
 
@@ -75,8 +77,8 @@ def decide(
     last_sequence: int,
     now_ms: int,
 ) -> Decision:
-    """The highest release that the device can go to in one hop, or the one that its group is held at, with the reason
-    for every release.
+    """The next hop to the highest release that the device can get to, or the release that its group is held at, with
+    the reason for every release.
 
     `filters` has those of the releases by id, `last_sequence` is the application's highest so far, `now_ms` the clock.
     """
@@ -91,19 +93,49 @@ def decide(
         return Decision(None, unready, tuple(Verdict(release, False, unready) for release in ranked))
     fresh = max(next_sequence(last_sequence, now_s), floor + 1)
     fresh_sequence = fresh if fresh <= now_s + ANEW_AHEAD_LIMIT_S else None
-    offer: Offer | None = None
+    offers = {each.version: _offer(each, floor, fresh_sequence) for each in ranked}
+    reasons = {}
+    takeable = []
+    for each in ranked:
+        unaimed = unaimed_reason(device, each, target)
+        unfit = unfit_reason(device, policy, each, target, filters, now_ms)
+        reasons[each.version] = unaimed or (_unreachable_reason(device, each) if target is None else None) or unfit
+        if unaimed is None and unfit is None and offers[each.version] is not None:
+            takeable.append(each)
+    chosen, end = _chosen(device, target, takeable)
     verdicts = []
-    for release in ranked:
-        reason = refusal(device, policy, release, target, filters, now_ms)
-        if reason is None and offer is not None:
-            reason = f"{offer.release.version} is offered, which is higher"
-        if reason is None:
-            offer = _offer(release, floor, fresh_sequence)
-            reason = OFFERED if offer is not None else _stale_reason(device, release)
-            verdicts.append(Verdict(release, offer is not None, reason))
-        else:
-            verdicts.append(Verdict(release, False, reason))
-    return Decision(offer, _summary(device, target, offer, verdicts), tuple(verdicts))
+    for each in ranked:
+        reason = reasons[each.version]
+        if reason is None and offers[each.version] is None:
+            reason = _stale_reason(device, each)
+        elif reason is None and each is not chosen:
+            reason = _passed_over_reason(each, chosen, end)
+        verdicts.append(Verdict(each, each is chosen, reason or OFFERED))
+    offer = None if chosen is None else offers[chosen.version]
+    return Decision(offer, _summary(device, target, end, offer, verdicts), tuple(verdicts))
+
+
+def _chosen(
+    device: Device, target: Release | None, takeable: Sequence[Release]
+) -> tuple[Release | None, Release | None]:
+    """What to offer of the releases that the device may take, the graph aside, and what that leads to."""
+    if target is not None:
+        return (target, target) if target in takeable else (None, None)
+    return first_hop(Version.parse(device.version or ""), takeable) or (None, None)
+
+
+def _unreachable_reason(device: Device, release: Release) -> str | None:
+    return unreachable_reason(
+        Version.parse(device.version or ""), Version.parse(release.version), release.upgradable_from
+    )
+
+
+def _passed_over_reason(release: Release, chosen: Release | None, end: Release | None) -> str:
+    assert chosen is not None
+    assert end is not None
+    if Version.parse(chosen.version) >= Version.parse(release.version):
+        return f"{chosen.version} is offered, which is higher"
+    return f"{chosen.version} is offered, which leads to {end.version}"
 
 
 def _rank(release: Release) -> tuple[Version, int]:
@@ -128,10 +160,14 @@ def _stale_reason(device: Device, release: Release) -> str:
     return "its signature is older than that of a release which failed on this device; sign it again"
 
 
-def _summary(device: Device, target: Release | None, offer: Offer | None, verdicts: Sequence[Verdict]) -> str:
+def _summary(
+    device: Device, target: Release | None, end: Release | None, offer: Offer | None, verdicts: Sequence[Verdict]
+) -> str:
     if target is not None:
         reason = next(each.reason for each in verdicts if each.release is target)
         return f"the group is held at exactly {target.version}: {reason}"
+    if offer is not None and end is not None and offer.release is not end:
+        return f"{offer.release.version} is the next hop from {device.version} to {end.version}, the highest in reach"
     if offer is not None:
         return f"{offer.release.version} is the highest release that the device can go to from {device.version}"
     if not verdicts:

@@ -1,4 +1,4 @@
-"""What a token may do: which scopes there are, and who may give them to whom."""
+"""What a token may do: which scopes there are, and who may give them to whom, and take them."""
 
 from collections.abc import Iterable
 
@@ -22,4 +22,6 @@ def check_grantable(caller: Caller, scopes: Iterable[str]) -> None:
     """The caller has the scopes itself. Raises Forbidden."""
     lacking = [scope for scope in scopes if scope not in caller.scopes]
     if lacking:
-        raise Forbidden(f"scopes: nobody gives what they do not have, and the token lacks {', '.join(lacking)}")
+        raise Forbidden(
+            f"scopes: nobody gives or takes what they do not have, and the token lacks {', '.join(lacking)}"
+        )

@@ -48,8 +48,9 @@ async def update(services: Services, caller: Caller, account: str, change: Chang
         new = replace(found, **given)
         if new.name != found.name:
             await _check_free(db, new.name)
-        await accounts.update(db, new)
-        await audit.add(db, caller, "account.update", f"account:{account}", services.now_ms(), given)
+        if new != found:
+            await accounts.update(db, new)
+            await audit.add(db, caller, "account.update", f"account:{account}", services.now_ms(), given)
     return new
 
 

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from twinslot_host.domain import manifest as manifests
+from twinslot_host.domain.manifest import SPECIFICATION
 from twinslot_host.domain.release import Release
 from twinslot_host.domain.rollout import Offer
 from twinslot_host.flows import offers, server_signing
-from twinslot_host.flows.entry import Visitor, admit, group_of
+from twinslot_host.flows.entry import Visitor, admit, current_group
 from twinslot_host.services import Services
 from twinslot_host.store import applications, devices, events, failures, signatures
 from twinslot_host.store.database import Connection
@@ -43,11 +45,11 @@ async def check_in(services: Services, visitor: Visitor, told: CheckIn) -> Offer
     now_us = services.clock_us()
     async with services.database.write() as db:
         before = await admit(db, visitor, now_us)
-        await devices.check_in(db, before.id, told)
+        group = await current_group(db, before)
+        await devices.check_in(db, before.id, told, await _security_version(db, before, group, told.sequence))
         await _note_changes(db, before, told, now_us // 1000)
         device = await devices.find(db, before.account, before.device)
         assert device is not None
-        group = await group_of(db, device)
         offer = (await offers.decide(db, device, group, now_us // 1000)).offer
         offered = None if offer is None else await _offered(db, services, group, offer)
         await _note_offer(db, device, offer)
@@ -77,11 +79,26 @@ async def register(services: Services, visitor: Visitor) -> list[bytes]:
 
 async def _act_on(db: Connection, device: Device, told: Report, now_ms: int) -> None:
     if told.event == "confirmed":
-        await devices.confirm(db, device.id, told.version, told.sequence)
+        group = await current_group(db, device)
+        security_version = await _security_version(db, device, group, told.sequence)
+        await devices.confirm(db, device.id, told.version, told.sequence, security_version)
     if told.event in _OVER and told.sequence == device.offered_sequence:
         await devices.offered(db, device.id, 0)
     if told.event in _FAILURES and told.sequence > 0:
         await failures.add(db, device.account, device.id, told.sequence, now_ms)
+
+
+async def _security_version(db: Connection, device: Device, group: Group, sequence: int) -> int:
+    """That of the image which the device has confirmed, now that `sequence` is the highest that it has confirmed.
+
+    A specification alone leaves the image as it is, and so does what this server has not signed. A device that tells
+    of less than before has begun anew, and what it had confirmed does not count.
+    """
+    signed = await signatures.find(db, group.application, sequence)
+    manifest = None if signed is None else manifests.decode(signed.manifest)
+    if manifest is not None and manifest.kind != SPECIFICATION:
+        return manifest.security_version
+    return device.security_version if sequence >= device.sequence else 0
 
 
 async def _note_changes(db: Connection, before: Device, told: CheckIn, now_ms: int) -> None:

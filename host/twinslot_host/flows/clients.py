@@ -1,10 +1,10 @@
 """API clients: made, gone, and proven by their secret."""
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
 
+from twinslot_host.digests import digest
 from twinslot_host.domain.caller import Caller
 from twinslot_host.domain.scopes import check_grantable, checked_scopes
 from twinslot_host.errors import Conflict, NotFound
@@ -32,7 +32,7 @@ async def add(db: Connection, caller: Caller, name: str, scopes: tuple[str, ...]
     if await clients.name_taken(db, caller.account, name):
         raise Conflict(f"a client {name!r} exists already; choose another name")
     secret = secrets.token_urlsafe(_SECRET_BYTES)
-    client = Client(secrets.token_hex(12), caller.account, name, _digest(secret), scopes, now_ms)
+    client = Client(secrets.token_hex(12), caller.account, name, digest(secret), scopes, now_ms)
     await clients.add(db, client)
     await audit.add(db, caller, "client.create", f"client:{client.id}", now_ms, {"name": name, "scopes": list(scopes)})
     return client, secret
@@ -47,9 +47,13 @@ async def of_account(db: Connection, account: str, client: str) -> Client:
 
 
 async def delete(services: Services, caller: Caller, client: str) -> None:
-    """The client is gone, durably, and its tokens with it. Raises NotFound."""
+    """The client is gone, durably, and its tokens with it.
+
+    Raises NotFound, Forbidden when it has scopes that the caller lacks.
+    """
     async with services.database.write() as db:
         found = await of_account(db, caller.account, client)
+        check_grantable(caller, found.scopes)
         await clients.remove(db, found.id)
         await audit.add(db, caller, "client.delete", f"client:{found.id}", services.now_ms(), {"name": found.name})
 
@@ -57,9 +61,5 @@ async def delete(services: Services, caller: Caller, client: str) -> None:
 async def proven(db: Connection, client: str, secret: str) -> Client | None:
     """The client whose id and secret these are, whichever account's; None when they are nobody's."""
     found = await clients.find(db, client)
-    right = hmac.compare_digest(_digest(secret), _digest("") if found is None else found.digest)
+    right = hmac.compare_digest(digest(secret), digest("") if found is None else found.digest)
     return found if right else None
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

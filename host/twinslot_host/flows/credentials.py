@@ -5,6 +5,7 @@ import hashlib
 from twinslot_host import issuer, tokens
 from twinslot_host.config import TOKEN_LIFE_S
 from twinslot_host.domain.caller import Caller
+from twinslot_host.errors import Unauthorized
 from twinslot_host.services import Services
 from twinslot_host.store import accounts, clients, users
 from twinslot_host.store.clients import Client
@@ -16,23 +17,18 @@ async def caller(services: Services, token: str) -> Caller | None:
     """Whom the token speaks for; None when it is not good, or its user, client or account is gone.
 
     With an external issuer its tokens count, and of this server's own the operator's alone. Raises Unavailable when
-    the issuer's keys can't be had.
+    the issuer's keys can't be had, Unauthorized when a good token of its has to name an account and does not.
     """
-    now_s, db = services.now_s(), services.database.reader
-    own = tokens.read(services.jwt_key, token, now_s)
+    db = services.database.reader
+    own = tokens.read(services.jwt_key, token, services.now_s())
     if own is not None:
         if services.issuer is not None and own.kind != tokens.OPERATOR:
             return None
         return await _of_own(db, own)
     if services.issuer is None:
         return None
-    claims = await services.issuer.read(token, now_s)
+    claims = await services.issuer.read(token)
     return None if claims is None else await _of_issuer(db, claims)
-
-
-def of_user(user: User) -> Caller:
-    """The user, with all its scopes."""
-    return Caller(user.account, f"user:{user.name}", frozenset(user.scopes))
 
 
 def user_token(services: Services, user: User) -> str:
@@ -65,6 +61,8 @@ async def _of_own(db: Connection, claims: tokens.Claims) -> Caller | None:
 async def _of_issuer(db: Connection, claims: issuer.Claims) -> Caller | None:
     if claims.account is None:
         account = await accounts.only(db)
+        if account is None:
+            raise Unauthorized("the token lacks the claim `account`; this server has several, so name one", "Bearer")
     else:
         account = claims.account if await accounts.find(db, claims.account) is not None else None
     return None if account is None else Caller(account, f"issuer:{claims.subject}", claims.scopes)

@@ -4,14 +4,14 @@ import secrets
 from dataclasses import dataclass
 
 from twinslot_host.domain.caller import Caller
-from twinslot_host.domain.release import SERVER
+from twinslot_host.domain.release import SERVER, Trust
 from twinslot_host.domain.signature import fingerprint, modulus_from_pem
 from twinslot_host.errors import Conflict, Invalid, NotFound
-from twinslot_host.flows import software
+from twinslot_host.flows import steps
 from twinslot_host.services import Services
 from twinslot_host.store import applications, audit, devices, filters, group_keys, group_tokens, group_updates, groups
 from twinslot_host.store.database import Connection
-from twinslot_host.store.groups import Group, Trust
+from twinslot_host.store.groups import Group
 
 _TOKEN_BYTES = 32
 
@@ -59,8 +59,8 @@ async def create(services: Services, caller: Caller, new: NewGroup) -> tuple[Gro
 
 async def group_of(db: Connection, account: str, group: str) -> Group:
     """The account's group of that id. Raises NotFound."""
-    found = await groups.find(db, group)
-    if found is None or found.account != account:
+    found = await groups.find_in(db, account, group)
+    if found is None:
         raise NotFound(f"there is no group {group[:80]!r}")
     return found
 
@@ -80,7 +80,7 @@ async def update(services: Services, caller: Caller, group: str, change: GroupCh
             await groups.update(db, group, name, poll_s)
             await audit.add(db, caller, "group.update", f"group:{group}", now_ms, {"name": name, "poll_s": poll_s})
         if change.retargets:
-            await software.set_target(db, caller, old, change.target, now_ms)
+            await steps.set_target(db, caller, old, change.target, now_ms)
 
 
 async def remove(services: Services, caller: Caller, group: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from twinslot_host.config import NONCE_LIFE_S
 from twinslot_host.domain import auth
-from twinslot_host.errors import Conflict, TwinslotError
+from twinslot_host.errors import Conflict, TwinslotError, Unauthorized
 from twinslot_host.services import Services
 from twinslot_host.store import devices, group_tokens, groups
 from twinslot_host.store.database import Connection
@@ -52,20 +52,23 @@ async def prove(services: Services, claim: auth.Claim, method: str, path: str, b
         key = auth.device_key(token.token, claim.device)
         if auth.same(auth.mac(key, text), claim.mac):
             issued_us = auth.read_nonce(services.nonce_key, group.id, claim.device, claim.nonce)
-            current = await _current_group(db, group, claim.device)
-            return Visitor(current, group.id, token.id, claim.device, key, claim.mac, issued_us, int(claim.seq))
+            belongs_to = await _group_of(db, group, claim.device)
+            return Visitor(belongs_to, group.id, token.id, claim.device, key, claim.mac, issued_us, int(claim.seq))
     return None
 
 
 async def admit(db: Connection, visitor: Visitor, now_us: int) -> Device:
     """The visitor's row, seen now; its request is spent when the transaction is committed.
 
-    Raises Conflict when the id is another group's device, NonceRefused when the request can't be told from a replay.
+    Raises Unauthorized when the token has ended since it proved the visitor, Conflict when the id is another group's
+    device, NonceRefused when the request can't be told from a replay.
     """
+    now_ms = now_us // 1000
+    if all(token.id != visitor.token for token in await group_tokens.valid(db, visitor.proved, now_ms)):
+        raise Unauthorized("the group's token is not valid any more", "Twinslot")
     issued_us = visitor.nonce_issued_us
     if issued_us is None or now_us - issued_us > NONCE_LIFE_S * 1_000_000:
         raise NonceRefused("the nonce is missing or too old; repeat with the one of this answer")
-    now_ms = now_us // 1000
     row = await devices.ensure(db, visitor.group.account, visitor.device, visitor.proved, now_ms)
     if not _is_of(row, visitor.proved):
         raise Conflict(f"a device {visitor.device!r} belongs to another group; choose another id")
@@ -74,7 +77,7 @@ async def admit(db: Connection, visitor: Visitor, now_us: int) -> Device:
     return row
 
 
-async def group_of(db: Connection, device: Device) -> Group:
+async def current_group(db: Connection, device: Device) -> Group:
     """The group that the device belongs to."""
     group = await groups.find(db, device.group)
     assert group is not None
@@ -83,18 +86,21 @@ async def group_of(db: Connection, device: Device) -> Group:
 
 async def fresh_nonce(services: Services, visitor: Visitor) -> str:
     """A nonce for the device's next request, later than every one that it has used, even if the clock went back."""
-    row = await devices.find(services.database.reader, visitor.group.account, visitor.device)
-    last_us = row.nonce_issued_us if row is not None and _is_of(row, visitor.proved) else 0
+    db, account, device = services.database.reader, visitor.group.account, visitor.device
+    row = await devices.find(db, account, device)
+    last_us = await devices.void_nonce_us(db, account, device)
+    if row is not None and _is_of(row, visitor.proved):
+        last_us = row.nonce_issued_us
     issued_us = max(services.clock_us(), last_us + 1)
     return auth.make_nonce(services.nonce_key, visitor.proved, visitor.device, issued_us)
 
 
-async def _current_group(db: Connection, proved: Group, device: str) -> Group:
+async def _group_of(db: Connection, proved: Group, device: str) -> Group:
     """Where the device belongs now: for one that is new, or another group's, the group that it proved itself with."""
     row = await devices.find(db, proved.account, device)
     if row is None or row.group == proved.id or not _is_of(row, proved.id):
         return proved
-    return await group_of(db, row)
+    return await current_group(db, row)
 
 
 def _is_of(row: Device, group: str) -> bool:

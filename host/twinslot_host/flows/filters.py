@@ -2,11 +2,10 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
 from dataclasses import replace
 
 from twinslot_host.domain.caller import Caller
-from twinslot_host.domain.filters import Filter, Predicate, Subject, matches
+from twinslot_host.domain.filters import Filter, Predicate, matches
 from twinslot_host.errors import Conflict, Invalid, NotFound
 from twinslot_host.services import Services
 from twinslot_host.store import audit, device_lists, filters, groups, release_filters
@@ -52,14 +51,10 @@ async def filter_of(db: Connection, account: str, filter_id: str) -> Filter:
     return found
 
 
-async def matched(db: Connection, account: str, wanted: Sequence[Filter]) -> list[list[str]]:
-    """For each filter the ids of the account's devices that it matches now, in order."""
+async def matched(db: Connection, account: str, which: Filter) -> list[str]:
+    """The ids of the account's devices that the filter matches now, in order."""
     subjects = await device_lists.subjects(db, account)
-    return await asyncio.to_thread(lambda: [_matched(each, subjects) for each in wanted])
-
-
-def _matched(which: Filter, subjects: Sequence[Subject]) -> list[str]:
-    return [subject.device for subject in subjects if matches(which, subject)]
+    return await asyncio.to_thread(lambda: [each.device for each in subjects if matches(which, each)])
 
 
 async def _check(db: Connection, account: str, wanted: Filter) -> None:
@@ -67,6 +62,5 @@ async def _check(db: Connection, account: str, wanted: Filter) -> None:
     if same is not None and same.id != wanted.id:
         raise Conflict(f"name: a filter {wanted.name!r} exists already; choose another name")
     for group in wanted.predicate.groups or ():
-        found = await groups.find(db, group)
-        if found is None or found.account != account:
+        if await groups.find_in(db, account, group) is None:
             raise Invalid(f"predicate.groups: there is no group {group[:80]!r}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from twinslot_host.domain.caller import Caller
 from twinslot_host.domain.filters import Attribute
 from twinslot_host.errors import Conflict, Invalid, NotFound
+from twinslot_host.flows.entry import current_group
 from twinslot_host.services import Services
 from twinslot_host.store import audit, device_tags, devices, group_keys, groups
 from twinslot_host.store.database import Connection
@@ -57,15 +58,15 @@ async def remove(services: Services, caller: Caller, device: str) -> None:
     """The device is gone, with its history; should it check in again, it is new. Raises NotFound."""
     async with services.database.write() as db:
         found = await device_of(db, caller.account, device)
-        await devices.remove(db, found.id)
-        await audit.add(db, caller, "device.delete", f"device:{device}", services.now_ms(), {"group": found.group})
+        now_us = services.clock_us()
+        await devices.remove(db, found, now_us)
+        await audit.add(db, caller, "device.delete", f"device:{device}", now_us // 1000, {"group": found.group})
 
 
 async def _move(db: Connection, device: Device, target: str) -> None:
-    old, new = await groups.find(db, device.group), await groups.find(db, target)
-    if new is None or new.account != device.account:
+    old, new = await current_group(db, device), await groups.find_in(db, device.account, target)
+    if new is None:
         raise Invalid(f"group: there is no group {target[:80]!r}")
-    assert old is not None
     if new.application != old.application:
         raise Conflict(
             f"group: the devices of {new.name!r} run {new.app!r}, and {device.device!r} was provisioned for"

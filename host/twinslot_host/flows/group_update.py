@@ -10,7 +10,7 @@ from twinslot_host.errors import Conflict, Invalid
 from twinslot_host.flows import enrol, steps, uploads
 from twinslot_host.flows.steps import Fields
 from twinslot_host.services import Services
-from twinslot_host.store import applications, audit, group_updates, releases
+from twinslot_host.store import applications, audit, group_updates, groups, releases
 from twinslot_host.store.applications import Application
 from twinslot_host.store.database import Connection
 from twinslot_host.store.group_updates import GroupUpdate
@@ -24,8 +24,8 @@ _PATH_RANDOM_CHARACTERS = 16
 async def update_group(services: Services, caller: Caller, group: str, version: str, incoming: Incoming) -> None:
     """The image is that version of the group's application, and the group is held at exactly it.
 
-    Raises Invalid when the image is not for the group's devices or the group does not trust the server, NotFound
-    without such a group, Conflict when a device is installing another image of that version.
+    Raises Invalid when the image is not for the group's devices, the group does not trust the server, or other groups
+    can get another image of that version; NotFound without such a group, Conflict when a device is installing another.
     """
     file = await uploads.image_file(steps.FILE_NAME, incoming)
     now_ms = services.now_ms()
@@ -36,7 +36,7 @@ async def update_group(services: Services, caller: Caller, group: str, version: 
         application = await applications.get(db, found.application)
         await uploads.check_fits(db, application, file, found)
         before = await releases.find(db, application.id, version)
-        await _put(db, services, caller, application, version, before, file)
+        await _put(db, services, caller, found, application, version, before, file)
         await steps.set_target(db, caller, found, version, now_ms)
         update = GroupUpdate(secrets.token_hex(12), found.id, _new_path(found), version, now_ms)
         await group_updates.add(db, caller.account, update)
@@ -50,6 +50,7 @@ async def _put(
     db: Connection,
     services: Services,
     caller: Caller,
+    group: Group,
     application: Application,
     version: str,
     before: Release | None,
@@ -62,7 +63,16 @@ async def _put(
     if release.signed_by != SERVER:
         raise Conflict(f"{application.name} {version} is a release that a publisher signed; choose another version")
     if release.file is None or release.file.sha256 != file.sha256:
+        await _check_is_alone(db, group, release)
         await steps.put_file(db, services, caller, application, release, file)
+
+
+async def _check_is_alone(db: Connection, group: Group, release: Release) -> None:
+    """No other group can get the release: the token of one does not decide what the others run. Raises Invalid."""
+    known = await groups.of_application(db, group.application)
+    elsewhere = any(each.target_release == release.id for each in known if each.id != group.id)
+    if elsewhere or release.strategy != "suspended":
+        raise Invalid(f"{group.app} {release.version} exists with another content; choose another version")
 
 
 def _new_path(group: Group) -> str:

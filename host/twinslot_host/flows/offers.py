@@ -1,22 +1,13 @@
 """The decision for one device, from what the store knows."""
 
-from twinslot_host.domain import manifest as manifests
 from twinslot_host.domain import rollout
 from twinslot_host.domain.eligibility import Device as Known
 from twinslot_host.domain.eligibility import Policy
 from twinslot_host.domain.filters import Filter, Subject
 from twinslot_host.domain.release import SERVER, Release
-from twinslot_host.flows.entry import group_of
+from twinslot_host.flows.entry import current_group
 from twinslot_host.services import Services
-from twinslot_host.store import (
-    applications,
-    device_tags,
-    failures,
-    filters,
-    group_keys,
-    releases,
-    signatures,
-)
+from twinslot_host.store import applications, device_tags, failures, filters, group_keys, releases
 from twinslot_host.store.database import Connection
 from twinslot_host.store.devices import Device
 from twinslot_host.store.groups import Group
@@ -34,7 +25,7 @@ async def decide(db: Connection, device: Device, group: Group, now_ms: int) -> r
         chip=device.chip or 0,
         slot_size_bytes=device.slot_size or 0,
         failed=await failures.of_device(db, device.id),
-        security_version=await _confirmed_security_version(db, device, group),
+        security_version=device.security_version,
         subject=await subject(db, device),
     )
     policy, aims = await _policy(db, group), await _filters(db, group, candidates)
@@ -44,7 +35,7 @@ async def decide(db: Connection, device: Device, group: Group, now_ms: int) -> r
 async def explain(services: Services, device: Device) -> rollout.Decision:
     """As `decide`, for a person who asks."""
     db = services.database.reader
-    return await decide(db, device, await group_of(db, device), services.now_ms())
+    return await decide(db, device, await current_group(db, device), services.now_ms())
 
 
 async def subject(db: Connection, device: Device) -> Subject:
@@ -70,8 +61,3 @@ async def _filters(db: Connection, group: Group, candidates: list[Release]) -> d
     if not any(each.filters for each in candidates):
         return {}
     return {each.id: each for each in await filters.of_application(db, group.application)}
-
-
-async def _confirmed_security_version(db: Connection, device: Device, group: Group) -> int:
-    signed = await signatures.of_confirmed_image(db, group.application, device.id, device.sequence)
-    return 0 if signed is None else manifests.decode(signed.manifest).security_version

@@ -1,10 +1,10 @@
 """Set-up links: whoever has an account's link makes its first user and its first API client, once."""
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 
 from twinslot_host.config import SCOPES
+from twinslot_host.digests import digest
 from twinslot_host.domain.caller import Caller
 from twinslot_host.domain.names import checked_name
 from twinslot_host.errors import Forbidden
@@ -48,13 +48,15 @@ async def renew_first(services: Services) -> str | None:
 async def renew(db: Connection, account: str, now_ms: int) -> str:
     """The path of a new link for an account that has no user, in the transaction of `db`; older ones are void."""
     token = secrets.token_urlsafe(_TOKEN_BYTES)
-    await setup_links.replace(db, account, _digest(token), now_ms)
+    await setup_links.replace(db, account, digest(token), now_ms)
     return f"{PATH}?token={token}"
 
 
 async def account_of(services: Services, db: Connection, token: str) -> str:
-    """The account that the link sets up. Raises Forbidden, saying how to get another link."""
-    account = None if services.issuer is not None else await setup_links.account_of(db, _digest(token))
+    """The account that the link sets up. Raises Forbidden, saying what to do instead."""
+    if services.issuer is not None:
+        raise Forbidden(f"this server takes the tokens of {services.issuer.trusted.url}; log in there")
+    account = await setup_links.account_of(db, digest(token))
     if account is None:
         raise Forbidden(
             "this set-up link is wrong, was replaced or was used; for another one restart the server, which prints it,"
@@ -80,7 +82,3 @@ async def finish(services: Services, token: str, name: str, password: str) -> Do
         client_name = f"{FIRST_CLIENT} of {user.id}" if taken else FIRST_CLIENT
         client, secret = await clients.add(db, caller, client_name, SCOPES, now_ms)
     return Done(user, client, secret)
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode(errors="replace")).hexdigest()

@@ -13,23 +13,9 @@ from twinslot_host.domain.caller import Caller
 from twinslot_host.domain.release import SERVER, Release
 from twinslot_host.errors import Conflict, NotFound
 from twinslot_host.flows import steps, uploads
-from twinslot_host.flows.steps import Fields, application_of, find, set_target
+from twinslot_host.flows.steps import Fields
 from twinslot_host.services import Services
 from twinslot_host.store import applications, audit, devices, files, groups, release_filters, releases
-
-__all__ = [  # what is here, and those steps that callers need beside it
-    "Fields",
-    "application_of",
-    "change",
-    "create",
-    "delete",
-    "delete_application",
-    "find",
-    "remove_file",
-    "set_file",
-    "set_target",
-    "update",
-]
 
 
 async def create(
@@ -52,7 +38,7 @@ async def update(services: Services, caller: Caller, app: str, version: str, wan
 async def change(services: Services, caller: Caller, app: str, version: str, given: Mapping[str, Any]) -> Release:
     """The release has the given ones of its Fields in the place of those it had."""
     async with services.database.write() as db:
-        application, release = await find(db, caller.account, app, version)
+        application, release = await steps.find(db, caller.account, app, version)
         old = {each.name: getattr(release, each.name) for each in fields(Fields)}
         new = Fields(**(old | dict(given)))
         await steps.check_filters(db, caller.account, new)
@@ -73,7 +59,7 @@ async def set_file(
     """
     file = await uploads.any_file(name, incoming)
     async with uploads.kept(services, incoming) as db:
-        application, release = await find(db, caller.account, app, version)
+        application, release = await steps.find(db, caller.account, app, version)
         await uploads.check_fits(db, application, file)
         changed = await steps.put_file(db, services, caller, application, release, file)
     await steps.discard_file(services, release)
@@ -83,7 +69,7 @@ async def set_file(
 async def remove_file(services: Services, caller: Caller, app: str, version: str, name: str) -> Release:
     """The release has no file, and reaches nobody until it has another. Conflict: a device is installing it."""
     async with services.database.write() as db:
-        application, release = await find(db, caller.account, app, version)
+        application, release = await steps.find(db, caller.account, app, version)
         if release.file is None or release.file.name != name:
             raise NotFound(f"{app} {version} has no file {name[:80]!r}")
         await steps.check_not_installing(db, release)
@@ -98,7 +84,7 @@ async def remove_file(services: Services, caller: Caller, app: str, version: str
 async def delete(services: Services, caller: Caller, app: str, version: str) -> None:
     """The release is gone. Conflict: a device runs or installs it, or a group is held at it."""
     async with services.database.write() as db:
-        application, release = await find(db, caller.account, app, version)
+        application, release = await steps.find(db, caller.account, app, version)
         device = await devices.running(db, application.id, version)
         if device is not None:
             raise Conflict(f"{app} {version} can't be deleted: the device {device!r} runs it")
@@ -114,7 +100,7 @@ async def delete(services: Services, caller: Caller, app: str, version: str) -> 
 async def delete_application(services: Services, caller: Caller, app: str) -> None:
     """The application is gone. Conflict: it has groups or releases."""
     async with services.database.write() as db:
-        application = await application_of(db, caller.account, app)
+        application = await steps.application_of(db, caller.account, app)
         known, count = await groups.of_application(db, application.id), await releases.count(db, application.id)
         if known or count:
             raise Conflict(

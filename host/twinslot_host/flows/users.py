@@ -59,9 +59,8 @@ async def of_account(db: Connection, account: str, user: str) -> User:
 async def update(services: Services, caller: Caller, user: str, change: Change) -> User:
     """The user, changed durably; after a new password its tokens are good no more.
 
-    Raises NotFound; Invalid for the password or an unknown scope; Forbidden when the caller would give scopes that it
-    lacks, or would take over, by a new password, a user who has such; Conflict when it is the account's last user who
-    may change users, and would not be any more.
+    Raises NotFound; Invalid for the password or an unknown scope; Forbidden when the caller lacks scopes that the user
+    has or would have; Conflict when it is the account's last user who may change users, and would not be any more.
     """
     wanted = None if change.scopes is None else checked_scopes(change.scopes)
     known = await of_account(services.database.reader, caller.account, user)  # before any work on its password
@@ -72,22 +71,20 @@ async def update(services: Services, caller: Caller, user: str, change: Change) 
     async with services.database.write() as db:
         found = await of_account(db, caller.account, user)
         new = replace(found, scopes=wanted or found.scopes, password=hashed or found.password)
-        check_grantable(caller, new.scopes if hashed else set(new.scopes) - set(found.scopes))
-        if _KEEPER not in new.scopes:
-            await _check_kept(db, found)
-        await users.update(db, new)
-        told = {"scopes": list(new.scopes), "password": "changed" if hashed else "kept"}
-        await audit.add(db, caller, "user.update", f"user:{user}", services.now_ms(), told)
+        if new != found:
+            await _change(db, caller, found, new, services.now_ms())
     return new
 
 
 async def delete(services: Services, caller: Caller, user: str) -> None:
     """The user is gone, durably, and its tokens with it.
 
-    Raises NotFound, Conflict when it is the account's last who may change users.
+    Raises NotFound, Forbidden when it has scopes that the caller lacks, Conflict when it is the account's last who may
+    change users.
     """
     async with services.database.write() as db:
         found = await of_account(db, caller.account, user)
+        check_grantable(caller, found.scopes)
         await _check_kept(db, found)
         await users.remove(db, found.id)
         await audit.add(db, caller, "user.delete", f"user:{found.id}", services.now_ms(), {"name": found.name})
@@ -96,14 +93,26 @@ async def delete(services: Services, caller: Caller, user: str) -> None:
 async def proven(services: Services, name: str, password: str) -> User | None:
     """The user whose name and password these are; None when they are nobody's, which takes as long to find out.
 
-    Raises TooMany after several wrong passwords in a row for the name.
+    Raises TooMany after several wrong passwords in a row for the name, and, which counts as none, while too many
+    passwords are being checked.
     """
-    services.throttle.tried(name, services.now_s())
     user = await users.of_name(services.database.reader, name)
+    services.passwords.check_free()
+    services.throttle.tried(name, services.now_s())  # and nothing else runs before the password's turn is taken
     if not await services.passwords.verified(None if user is None else user.password, password):
         return None
     services.throttle.was_right(name)
     return user
+
+
+async def _change(db: Connection, caller: Caller, old: User, new: User, now_ms: int) -> None:
+    for each in (old, new):
+        check_grantable(caller, each.scopes)
+    if _KEEPER not in new.scopes:
+        await _check_kept(db, old)
+    await users.update(db, new)
+    told = {"scopes": list(new.scopes), "password": "kept" if new.password == old.password else "changed"}
+    await audit.add(db, caller, "user.update", f"user:{old.id}", now_ms, told)
 
 
 async def _check_kept(db: Connection, user: User) -> None:

@@ -3,12 +3,13 @@
 from aiohttp import web
 from pydantic import BaseModel
 
+from twinslot_host.domain.dates import date
 from twinslot_host.domain.names import checked_name
-from twinslot_host.flows import software
+from twinslot_host.flows import software, steps
 from twinslot_host.handlers.bodies import Page
-from twinslot_host.handlers.releases import Release, shown
+from twinslot_host.handlers.releases import Release
 from twinslot_host.handlers.routes import Call, Routes, answer, no_content
-from twinslot_host.handlers.views import Date, Listed, date
+from twinslot_host.handlers.views import Date, Listed
 from twinslot_host.store import applications, releases
 
 ROUTES = Routes("Applications", "/api/v1/applications")
@@ -21,6 +22,11 @@ class ListedApplication(BaseModel):
     releases: int
     groups: int
     created_at: Date
+
+    @classmethod
+    def of(cls, row: applications.Counted) -> "ListedApplication":
+        """The application as a list shows it."""
+        return cls(name=row.name, releases=row.releases, groups=row.groups, created_at=date(row.created_at_ms))
 
 
 class Application(BaseModel):
@@ -36,10 +42,7 @@ async def list_all(call: Call) -> web.Response:
     """The account's applications by name."""
     page, db = call.query(Page), call.services.database.reader
     rows = await applications.page(db, call.account, page.offset, page.limit)
-    items = [
-        ListedApplication(name=row.name, releases=row.releases, groups=row.groups, created_at=date(row.created_at_ms))
-        for row in rows
-    ]
+    items = [ListedApplication.of(row) for row in rows]
     return answer(Listed[ListedApplication](items=items, total=await applications.count(db, call.account)))
 
 
@@ -47,8 +50,8 @@ async def list_all(call: Call) -> web.Response:
 async def show(call: Call) -> web.Response:
     """An application with its releases."""
     db = call.services.database.reader
-    application = await software.application_of(db, call.account, _name(call))
-    rows = [shown(application.name, row) for row in await releases.of_application(db, application.id)]
+    application = await steps.application_of(db, call.account, _name(call))
+    rows = [Release.of(application.name, row) for row in await releases.of_application(db, application.id)]
     return answer(Application(name=application.name, last_sequence=application.last_sequence, releases=rows))
 
 

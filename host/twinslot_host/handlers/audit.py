@@ -5,9 +5,10 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BaseModel, Field
 
+from twinslot_host.domain.dates import date
 from twinslot_host.handlers.bodies import Page
 from twinslot_host.handlers.routes import Call, Routes, answer
-from twinslot_host.handlers.views import Date, Listed, date
+from twinslot_host.handlers.views import Date, Listed
 from twinslot_host.store import audit
 
 ROUTES = Routes("Audit", "/api/v1/audit")
@@ -31,15 +32,17 @@ class AuditLine(BaseModel):
     subject: str
     detail: dict[str, Any]
 
+    @classmethod
+    def of(cls, row: audit.Line) -> "AuditLine":
+        """The change as it is shown."""
+        return cls(at=date(row.at_ms), actor=row.actor, action=row.action, subject=row.subject, detail=row.detail)
+
 
 @ROUTES.add("GET", "", scope="audit:read", query=AuditQuery, answers={200: Listed[AuditLine]})
 async def list_all(call: Call) -> web.Response:
     """The account's changes, the newest first; they outlive what they changed."""
     query, db = call.query(AuditQuery), call.services.database.reader
-    which = audit.Which(query.subject, query.actor)
-    rows = await audit.page(db, call.account, which, query.offset, query.limit)
-    items = [
-        AuditLine(at=date(row.at_ms), actor=row.actor, action=row.action, subject=row.subject, detail=row.detail)
-        for row in rows
-    ]
-    return answer(Listed[AuditLine](items=items, total=await audit.count(db, call.account, which)))
+    wanted = audit.Wanted(query.subject, query.actor)
+    rows = await audit.page(db, call.account, wanted, query.offset, query.limit)
+    total = await audit.count(db, call.account, wanted)
+    return answer(Listed[AuditLine](items=[AuditLine.of(row) for row in rows], total=total))

@@ -4,10 +4,12 @@ import asyncio
 from typing import Annotated, Any, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
 
 from twinslot_host.config import BODY_S, PAGE_DEFAULT, PAGE_LIMIT, SOUGHT_LIMIT
+from twinslot_host.domain import dates
 from twinslot_host.errors import Invalid, TooLarge, TooSlow
 
 _OFFSET_LIMIT = 1 << 31
@@ -31,6 +33,22 @@ def may_be_left_out() -> Any:
 
 def _without_default(schema: JsonDict) -> None:
     schema.pop("default", None)
+
+
+def checked_date(text: str) -> str:
+    """The text, which is a date that `dates.at_ms` takes; for the type of a field."""
+    try:
+        dates.at_ms(text)
+    except ValueError:
+        raise PydanticCustomError("date", "not a date such as 2027-01-31T08:00:00Z") from None
+    return text
+
+
+GivenDate = Annotated[
+    str,
+    Field(json_schema_extra={"format": "date-time", "pattern": f"^{dates.PATTERN.pattern}$"}),
+    AfterValidator(checked_date),
+]
 
 
 class Query(BaseModel):
@@ -80,7 +98,8 @@ def parsed(model: type[Model], body: bytes) -> Model:
 def parsed_query(model: type[Model], request: web.Request) -> Model:
     """The query's parameters. Raises Invalid naming the first one that is wrong."""
     given = request.query
-    twice = next((name for name in given if len(given.getall(name)) > 1), None)
+    counted = model.model_fields if model.model_config.get("extra") == "ignore" else given
+    twice = next((name for name in counted if len(given.getall(name, ())) > 1), None)
     if twice is not None:
         raise Invalid(f"{twice[:100]}: it is given more than once")
     try:

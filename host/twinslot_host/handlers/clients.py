@@ -1,15 +1,14 @@
 """/api/v1/clients: programs that get tokens at /oauth/token."""
 
-from typing import Any
-
 from aiohttp import web
 from pydantic import BaseModel
 
+from twinslot_host.domain.dates import date
 from twinslot_host.domain.names import checked_name
 from twinslot_host.flows import clients as flow
 from twinslot_host.handlers.bodies import Body, Page
 from twinslot_host.handlers.routes import NO_STORE, Call, Routes, answer, no_content
-from twinslot_host.handlers.views import Date, Listed, date
+from twinslot_host.handlers.views import Date, Listed
 from twinslot_host.store import clients
 
 ROUTES = Routes("API clients", "/api/v1/clients")
@@ -33,7 +32,7 @@ class Client(BaseModel):
     @classmethod
     def of(cls, row: clients.Client) -> "Client":
         """The client as it is shown."""
-        return cls(**_shown(row))
+        return cls(id=row.id, name=row.name, scopes=list(row.scopes), created_at=date(row.created_at_ms))
 
 
 class NewClient(Client):
@@ -44,7 +43,7 @@ class NewClient(Client):
     @classmethod
     def shown_once(cls, row: clients.Client, secret: str) -> "NewClient":
         """The client with its secret."""
-        return cls(**_shown(row), secret=secret)
+        return cls(**vars(Client.of(row)), secret=secret)
 
 
 @ROUTES.add("POST", "", scope="client:update", body=ClientBody, answers={201: NewClient}, errors=(409,))
@@ -74,7 +73,3 @@ async def delete(call: Call) -> web.Response:
     """A client and its tokens are good for nothing any more."""
     await flow.delete(call.services, call.caller, call.part("id"))
     return no_content()
-
-
-def _shown(row: clients.Client) -> dict[str, Any]:
-    return {"id": row.id, "name": row.name, "scopes": list(row.scopes), "created_at": date(row.created_at_ms)}

@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 from aiohttp import web
 from pydantic import AfterValidator, Field
 
-from twinslot_host import links
 from twinslot_host.domain.names import printable
 from twinslot_host.flows import checkin
-from twinslot_host.handlers.addresses import origin
+from twinslot_host.handlers.addresses import file_link, file_path, origin
 from twinslot_host.handlers.bodies import Body, parsed
 from twinslot_host.handlers.device_auth import BODY, VISITOR
 from twinslot_host.services import SERVICES
@@ -48,6 +47,7 @@ async def check(request: web.Request) -> web.Response:
     """204, or 200 with an offer."""
     services = request.app[SERVICES]
     told = CheckIn(**parsed(CheckBody, request[BODY]).model_dump())
+    origin(request)  # raises for a Host that no link could have, before anything is kept
     offered = await checkin.check_in(services, request[VISITOR], told)
     if offered is None:
         return web.Response(status=204)
@@ -73,17 +73,12 @@ def _offer(request: web.Request, offered: checkin.Offered) -> dict[str, str]:
     release = offered.release
     offer = {"manifest": _base64(offered.manifest), "signature": _base64(offered.signature)}
     if release.image is not None:
-        offer["transfer"] = _path(request, release.image.sha256)
+        offer["transfer"] = file_path(request, release.image.sha256)
     if release.sent_specification is not None:
         offer["specification"] = _base64(release.sent_specification)
     if release.linked_file is not None:
-        offer["link"] = f"{origin(request)}{_path(request, release.linked_file.sha256)}"
+        offer["link"] = file_link(request, release.linked_file.sha256)
     return offer
-
-
-def _path(request: web.Request, sha256: str) -> str:
-    services = request.app[SERVICES]
-    return links.path(services.link_key, sha256, services.now_s(), services.link_life_s)
 
 
 def _base64(data: bytes) -> str:

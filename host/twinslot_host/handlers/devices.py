@@ -1,19 +1,20 @@
 """/api/v1/devices."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from aiohttp import web
 from pydantic import BaseModel
 
 from twinslot_host.config import EVENTS_SHOWN
+from twinslot_host.domain import rollout
+from twinslot_host.domain.dates import date, date_or_none
 from twinslot_host.domain.filters import Attribute
-from twinslot_host.domain.rollout import Decision
 from twinslot_host.flows import fleet, offers
 from twinslot_host.handlers.attributes import Attributes, Tags, checked_tags
 from twinslot_host.handlers.bodies import Body, Page, Sought, may_be_left_out
 from twinslot_host.handlers.routes import Call, Routes, answer, no_content
-from twinslot_host.handlers.views import Date, Event, Listed, date, date_or_none
+from twinslot_host.handlers.views import Date, Event, Listed
 from twinslot_host.store import device_lists, device_tags, devices, events
 from twinslot_host.store.database import Connection
 
@@ -86,11 +87,41 @@ class Device(BaseModel):
     last_seen_at: Date | None
     created_at: Date
 
+    @classmethod
+    def of(cls, row: devices.Device, tags: list[str], last_report: events.Event | None) -> "Device":
+        """The device as a list shows it."""
+        return cls(
+            id=row.device,
+            group=row.group,
+            group_name=row.group_name,
+            enrolled_group=row.enrolled_group,
+            app=row.app,
+            version=row.version,
+            confirmed_version=row.confirmed_version,
+            sequence=row.sequence,
+            state=row.state,
+            image=row.image,
+            chip=row.chip,
+            slot_size=row.slot_size,
+            free_heap=row.free_heap,
+            reset_cause=row.reset_cause,
+            attributes=row.attributes,
+            tags=tags,
+            last_result=None if last_report is None else Event.of(last_report),
+            last_seen_at=date_or_none(row.last_seen_at_ms),
+            created_at=date(row.created_at_ms),
+        )
+
 
 class DeviceWithEvents(Device):
     """A device with its history, the newest first."""
 
     events: list[Event]
+
+    @classmethod
+    def with_events(cls, device: Device, history: list[Event]) -> "DeviceWithEvents":
+        """The device as it is shown by itself."""
+        return cls(**vars(device), events=history)
 
 
 class Offer(BaseModel):
@@ -98,6 +129,11 @@ class Offer(BaseModel):
 
     version: str
     sequence: int
+
+    @classmethod
+    def of(cls, offer: rollout.Offer) -> "Offer":
+        """The offer as it is shown."""
+        return cls(version=offer.release.version, sequence=offer.sequence)
 
 
 class Verdict(BaseModel):
@@ -108,6 +144,12 @@ class Verdict(BaseModel):
     offered: bool
     reason: str
 
+    @classmethod
+    def of(cls, verdict: rollout.Verdict) -> "Verdict":
+        """The verdict as it is shown."""
+        release = verdict.release
+        return cls(version=release.version, sequence=release.sequence, offered=verdict.offered, reason=verdict.reason)
+
 
 class Explanation(BaseModel):
     """Why a device gets what it gets."""
@@ -116,6 +158,16 @@ class Explanation(BaseModel):
     offer: Offer | None
     reason: str
     releases: list[Verdict]
+
+    @classmethod
+    def of(cls, device: str, made: rollout.Decision) -> "Explanation":
+        """The decision as it is shown."""
+        return cls(
+            device=device,
+            offer=None if made.offer is None else Offer.of(made.offer),
+            reason=made.reason,
+            releases=[Verdict.of(each) for each in made.verdicts],
+        )
 
 
 @ROUTES.add("GET", "", scope="device:read", query=DevicesPage, answers={200: Listed[Device]})
@@ -161,14 +213,14 @@ async def remove(call: Call) -> web.Response:
 async def explain(call: Call) -> web.Response:
     """What the device would be offered now, and why."""
     row = await fleet.device_of(call.services.database.reader, call.account, call.part("id"))
-    return answer(_explanation(row.device, await offers.explain(call.services, row)))
+    return answer(Explanation.of(row.device, await offers.explain(call.services, row)))
 
 
 async def shown(db: Connection, rows: Sequence[devices.Device]) -> list[Device]:
     """The devices as lists show them, in the same order."""
     ids = [row.id for row in rows]
     tags, reports = await device_tags.of_devices(db, ids), await events.last_reports(db, ids)
-    return [Device(**_fields(row, tags.get(row.id, []), reports.get(row.id))) for row in rows]
+    return [Device.of(row, tags.get(row.id, []), reports.get(row.id)) for row in rows]
 
 
 async def _found(call: Call) -> DeviceWithEvents:
@@ -176,46 +228,4 @@ async def _found(call: Call) -> DeviceWithEvents:
     row = await fleet.device_of(db, call.account, call.part("id"))
     tags, reports = await device_tags.of_device(db, row.id), await events.last_reports(db, [row.id])
     history = [Event.of(each) for each in await events.latest(db, row.id, EVENTS_SHOWN)]
-    return DeviceWithEvents(**_fields(row, tags, reports.get(row.id)), events=history)
-
-
-def _fields(row: devices.Device, tags: list[str], last_report: events.Event | None) -> dict[str, Any]:
-    return {
-        "id": row.device,
-        "group": row.group,
-        "group_name": row.group_name,
-        "enrolled_group": row.enrolled_group,
-        "app": row.app,
-        "version": row.version,
-        "confirmed_version": row.confirmed_version,
-        "sequence": row.sequence,
-        "state": row.state,
-        "image": row.image,
-        "chip": row.chip,
-        "slot_size": row.slot_size,
-        "free_heap": row.free_heap,
-        "reset_cause": row.reset_cause,
-        "attributes": row.attributes,
-        "tags": tags,
-        "last_result": None if last_report is None else Event.of(last_report),
-        "last_seen_at": date_or_none(row.last_seen_at_ms),
-        "created_at": date(row.created_at_ms),
-    }
-
-
-def _explanation(device: str, made: Decision) -> Explanation:
-    offer = made.offer
-    return Explanation(
-        device=device,
-        offer=None if offer is None else Offer(version=offer.release.version, sequence=offer.sequence),
-        reason=made.reason,
-        releases=[
-            Verdict(
-                version=each.release.version,
-                sequence=each.release.sequence,
-                offered=each.offered,
-                reason=each.reason,
-            )
-            for each in made.verdicts
-        ],
-    )
+    return DeviceWithEvents.with_events(Device.of(row, tags, reports.get(row.id)), history)

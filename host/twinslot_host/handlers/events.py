@@ -4,7 +4,7 @@ from aiohttp import web
 
 from twinslot_host.handlers.bodies import Page, Sought
 from twinslot_host.handlers.routes import Call, Routes, answer
-from twinslot_host.handlers.views import Event, Listed, date
+from twinslot_host.handlers.views import Event, Listed
 from twinslot_host.store import events
 
 ROUTES = Routes("Devices", "/api/v1/events")
@@ -24,6 +24,11 @@ class DeviceEvent(Event):
     device: str
     group: str
 
+    @classmethod
+    def listed(cls, row: events.Listed) -> "DeviceEvent":
+        """The event as a list shows it."""
+        return cls(**vars(Event.of(row.event)), device=row.device, group=row.group)
+
 
 @ROUTES.add("GET", "", scope="device:read", query=EventsPage, answers={200: Listed[DeviceEvent]})
 async def list_all(call: Call) -> web.Response:
@@ -32,17 +37,4 @@ async def list_all(call: Call) -> web.Response:
     wanted = events.Wanted(page.device, page.group, page.event)
     rows = await events.page(db, call.account, wanted, page.offset, page.limit)
     total = await events.count(db, call.account, wanted)
-    return answer(Listed[DeviceEvent](items=[_shown(row) for row in rows], total=total))
-
-
-def _shown(row: events.Listed) -> DeviceEvent:
-    told = row.event
-    return DeviceEvent(
-        at=date(told.at_ms),
-        event=told.event,
-        version=told.version,
-        sequence=told.sequence,
-        reason=told.reason,
-        device=row.device,
-        group=row.group,
-    )
+    return answer(Listed[DeviceEvent](items=[DeviceEvent.listed(row) for row in rows], total=total))

@@ -6,6 +6,7 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 
 from twinslot_host.config import FILTER_GROUPS_LIMIT
+from twinslot_host.domain.dates import date
 from twinslot_host.domain.filters import Attribute, Filter, Predicate
 from twinslot_host.domain.names import checked_name
 from twinslot_host.flows import filters as flow
@@ -13,7 +14,7 @@ from twinslot_host.handlers import devices
 from twinslot_host.handlers.attributes import Attributes, Tags, checked_tags
 from twinslot_host.handlers.bodies import Body, Page
 from twinslot_host.handlers.routes import Call, Routes, answer, no_content
-from twinslot_host.handlers.views import Date, Listed, date
+from twinslot_host.handlers.views import Date, Listed
 from twinslot_host.store import device_lists, filters
 
 ROUTES = Routes("Filters", "/api/v1/filters")
@@ -47,45 +48,67 @@ class ShownPredicate(BaseModel):
     attributes: dict[str, Attribute] | None = None
     percentage: float | None = None
 
+    @classmethod
+    def of(cls, predicate: Predicate) -> "ShownPredicate":
+        """The predicate as it is shown."""
+        return cls(**{name: value for name, value in vars(predicate).items() if value is not None})
+
 
 class ShownFilter(BaseModel):
-    """A filter, and how many devices it matches now."""
+    """A filter in a list."""
 
     id: str
     name: str
     predicate: ShownPredicate
-    devices: int
     created_at: Date
 
+    @classmethod
+    def of(cls, row: Filter) -> "ShownFilter":
+        """The filter as a list shows it."""
+        return cls(
+            id=row.id, name=row.name, predicate=ShownPredicate.of(row.predicate), created_at=date(row.created_at_ms)
+        )
 
-@ROUTES.add("POST", "", scope="filter:update", body=FilterBody, answers={201: ShownFilter}, errors=(409,))
+
+class CountedFilter(ShownFilter):
+    """A filter, and how many devices it matches now."""
+
+    devices: int
+
+    @classmethod
+    def counted(cls, row: Filter, devices: int) -> "CountedFilter":
+        """The filter as it is shown by itself."""
+        return cls(**vars(ShownFilter.of(row)), devices=devices)
+
+
+@ROUTES.add("POST", "", scope="filter:update", body=FilterBody, answers={201: CountedFilter}, errors=(409,))
 async def create(call: Call) -> web.Response:
     """A filter is made; its id is the server's choice."""
     made = await flow.create(call.services, call.caller, *_checked(call.json(FilterBody)))
-    return answer(await _shown(call, made), 201)
+    return answer(await _counted(call, made), 201)
 
 
 @ROUTES.add("GET", "", scope="filter:read", query=Page, answers={200: Listed[ShownFilter]})
 async def list_all(call: Call) -> web.Response:
-    """The account's filters by name."""
+    """The account's filters by name; how many devices one matches is shown with it alone."""
     page, db = call.query(Page), call.services.database.reader
     rows = await filters.page(db, call.account, page.offset, page.limit)
-    matched = await flow.matched(db, call.account, rows)
-    items = [_view(row, len(found)) for row, found in zip(rows, matched, strict=True)]
+    items = [ShownFilter.of(row) for row in rows]
     return answer(Listed[ShownFilter](items=items, total=await filters.count(db, call.account)))
 
 
-@ROUTES.add("GET", "/{id}", scope="filter:read", answers={200: ShownFilter}, errors=(404,))
+@ROUTES.add("GET", "/{id}", scope="filter:read", answers={200: CountedFilter}, errors=(404,))
 async def show(call: Call) -> web.Response:
     """A filter."""
-    return answer(await _shown(call, await _found(call)))
+    return answer(await _counted(call, await _found(call)))
 
 
-@ROUTES.add("PUT", "/{id}", scope="filter:update", body=FilterBody, answers={200: ShownFilter}, errors=(404, 409))
+@ROUTES.add("PUT", "/{id}", scope="filter:update", body=FilterBody, answers={200: CountedFilter}, errors=(404, 409))
 async def update(call: Call) -> web.Response:
     """The filter has this name and predicate, in the place of those it had."""
     body = call.json(FilterBody)
-    return answer(await _shown(call, await flow.update(call.services, call.caller, call.part("id"), *_checked(body))))
+    row = await flow.update(call.services, call.caller, call.part("id"), *_checked(body))
+    return answer(await _counted(call, row))
 
 
 @ROUTES.add("DELETE", "/{id}", scope="filter:update", answers={204: None}, errors=(404, 409))
@@ -101,7 +124,7 @@ async def remove(call: Call) -> web.Response:
 async def matching(call: Call) -> web.Response:
     """The devices that the filter matches now, by id."""
     page, db = call.query(Page), call.services.database.reader
-    (found,) = await flow.matched(db, call.account, [await _found(call)])
+    found = await flow.matched(db, call.account, await _found(call))
     rows = await device_lists.named(db, call.account, found[page.offset : page.offset + page.limit])
     return answer(Listed[devices.Device](items=await devices.shown(db, rows), total=len(found)))
 
@@ -120,17 +143,5 @@ def _checked(body: FilterBody) -> tuple[str, Predicate]:
     )
 
 
-async def _shown(call: Call, row: Filter) -> ShownFilter:
-    (matched,) = await flow.matched(call.services.database.reader, call.account, [row])
-    return _view(row, len(matched))
-
-
-def _view(row: Filter, matched: int) -> ShownFilter:
-    parts = {name: value for name, value in vars(row.predicate).items() if value is not None}
-    return ShownFilter(
-        id=row.id,
-        name=row.name,
-        predicate=ShownPredicate(**parts),
-        devices=matched,
-        created_at=date(row.created_at_ms),
-    )
+async def _counted(call: Call, row: Filter) -> CountedFilter:
+    return CountedFilter.counted(row, len(await flow.matched(call.services.database.reader, call.account, row)))

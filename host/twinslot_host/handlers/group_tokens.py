@@ -6,11 +6,12 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 
 from twinslot_host.config import GRACE_LIMIT_S
+from twinslot_host.domain.dates import date, date_or_none
 from twinslot_host.flows import enrol
 from twinslot_host.flows import group_tokens as flow
 from twinslot_host.handlers.bodies import Body, Page
 from twinslot_host.handlers.routes import Call, Routes, answer, no_content
-from twinslot_host.handlers.views import Date, Listed, date, date_or_none
+from twinslot_host.handlers.views import Date, Listed
 from twinslot_host.store import group_tokens
 
 ROUTES = Routes("Groups", "/api/v1/groups/{id}/tokens")

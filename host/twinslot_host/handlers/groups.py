@@ -1,19 +1,21 @@
 """/api/v1/groups."""
 
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated
 
 from aiohttp import web
 from pydantic import BaseModel, Field
 
 from twinslot_host.config import GROUP_KEYS_LIMIT, POLL_LIMIT_S
+from twinslot_host.domain.dates import date
 from twinslot_host.domain.names import checked_name
+from twinslot_host.domain.release import Trust
 from twinslot_host.domain.versions import checked_version
 from twinslot_host.flows import enrol
 from twinslot_host.handlers.bodies import Body, Page, may_be_left_out
 from twinslot_host.handlers.routes import Call, Routes, answer, no_content
-from twinslot_host.handlers.views import Date, Listed, date
+from twinslot_host.handlers.views import Date, Listed
 from twinslot_host.store import devices, group_keys, groups
-from twinslot_host.store.groups import Trust
 
 ROUTES = Routes("Groups", "/api/v1/groups")
 
@@ -48,6 +50,18 @@ class NewGroup(BaseModel):
     token: str
     created_at: Date
 
+    @classmethod
+    def of(cls, row: groups.Group, token: str) -> "NewGroup":
+        """The group with its first token."""
+        return cls(
+            id=row.id,
+            name=row.name,
+            app=row.app,
+            trust=row.trust,
+            token=token,
+            created_at=date(row.created_at_ms),
+        )
+
 
 class Group(BaseModel):
     """A group in a list."""
@@ -61,11 +75,30 @@ class Group(BaseModel):
     target: str | None
     created_at: Date
 
+    @classmethod
+    def of(cls, row: groups.Group, devices: int) -> "Group":
+        """The group as a list shows it."""
+        return cls(
+            id=row.id,
+            name=row.name,
+            app=row.app,
+            trust=row.trust,
+            devices=devices,
+            poll_s=row.poll_s,
+            target=row.target,
+            created_at=date(row.created_at_ms),
+        )
+
 
 class GroupWithKeys(Group):
     """A group; `keys` are the fingerprints of its publishers' keys, none where the server's own key is trusted."""
 
     keys: list[str]
+
+    @classmethod
+    def with_keys(cls, row: groups.Group, devices: int, keys: Iterable[str]) -> "GroupWithKeys":
+        """The group as it is shown by itself."""
+        return cls(**vars(Group.of(row, devices)), keys=list(keys))
 
 
 @ROUTES.add("POST", "", scope="group:update", body=GroupBody, answers={201: NewGroup}, errors=(409,))
@@ -74,15 +107,7 @@ async def create(call: Call) -> web.Response:
     body = call.json(GroupBody)
     new = enrol.NewGroup(checked_name("name", body.name), checked_name("app", body.app), body.trust, body.keys)
     group, token = await enrol.create(call.services, call.caller, new)
-    shown = NewGroup(
-        id=group.id,
-        name=group.name,
-        app=group.app,
-        trust=group.trust,
-        token=token,
-        created_at=date(group.created_at_ms),
-    )
-    return answer(shown, 201)
+    return answer(NewGroup.of(group, token), 201)
 
 
 @ROUTES.add("GET", "", scope="group:read", query=Page, answers={200: Listed[Group]})
@@ -90,7 +115,7 @@ async def list_all(call: Call) -> web.Response:
     """The account's groups by name."""
     page, db = call.query(Page), call.services.database.reader
     rows = await groups.page(db, call.account, page.offset, page.limit)
-    items = [Group(**_shown(row, inside)) for row, inside in rows]
+    items = [Group.of(row, inside) for row, inside in rows]
     return answer(Listed[Group](items=items, total=await groups.count(db, call.account)))
 
 
@@ -125,18 +150,5 @@ async def remove(call: Call) -> web.Response:
 async def _found(call: Call) -> GroupWithKeys:
     db = call.services.database.reader
     row = await enrol.group_of(db, call.account, call.part("id"))
-    keys = list(await group_keys.of_group(db, row.id))
-    return GroupWithKeys(**_shown(row, await devices.count_of_group(db, row.id)), keys=keys)
-
-
-def _shown(row: groups.Group, inside: int) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "name": row.name,
-        "app": row.app,
-        "trust": row.trust,
-        "devices": inside,
-        "poll_s": row.poll_s,
-        "target": row.target,
-        "created_at": date(row.created_at_ms),
-    }
+    keys = await group_keys.of_group(db, row.id)
+    return GroupWithKeys.with_keys(row, await devices.count_of_group(db, row.id), keys)

@@ -21,14 +21,15 @@ from typing import Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from twinslot_host.domain.dates import date
 from twinslot_host.domain.versions import checked_version
 from twinslot_host.errors import Forbidden, Invalid, NotFound
 from twinslot_host.flows import group_update
-from twinslot_host.handlers.bodies import Page
+from twinslot_host.handlers.bodies import Page, Sought
 from twinslot_host.handlers.iotaap_form import Form, FormModel
 from twinslot_host.handlers.routes import MULTIPART, Call, Routes, answer
 from twinslot_host.handlers.surfaces import IOTAAP
-from twinslot_host.handlers.views import Date, date
+from twinslot_host.handlers.views import Date
 from twinslot_host.store import accounts, group_tokens, group_updates, groups
 from twinslot_host.store.group_updates import GroupUpdate
 from twinslot_host.store.groups import Group
@@ -49,7 +50,7 @@ class ListQuery(Page):
 
     model_config = ConfigDict(extra="ignore")
 
-    search_value: str = Field("", pattern=r"^[^\x00]*$")
+    search_value: Sought = ""
     draw: str | None = None
     order_dir: Literal["asc", "desc"] = "desc"
 
@@ -64,6 +65,19 @@ class Ota(BaseModel):
     owner: str
     path: str
     version: str
+
+    @classmethod
+    def of(cls, account: str, row: GroupUpdate) -> "Ota":
+        """The update as it is shown to the account."""
+        return cls(
+            id=row.id,
+            group=row.group,
+            revision=0,
+            last_updated=date(row.created_at_ms),
+            owner=account,
+            path=row.path,
+            version=row.version,
+        )
 
 
 class Otas(BaseModel):
@@ -83,7 +97,7 @@ async def list_all(call: Call) -> web.Response:
         db, call.account, query.search_value, query.offset, query.limit, newest_first=query.order_dir == "desc"
     )
     shown = Otas(
-        otas=[_shown(call.account, row) for row in rows],
+        otas=[Ota.of(call.account, row) for row in rows],
         records_total=await group_updates.count(db, call.account, ""),
         records_filtered=await group_updates.count(db, call.account, query.search_value),
     )
@@ -123,8 +137,8 @@ async def _group(call: Call, group: str) -> Group:
     account = await accounts.get(db, call.account)
     if not account.group_ota:
         raise Forbidden("Group OTA update is not available in free model. Please upgrade your account.")
-    found = await groups.find(db, group)
-    if found is None or found.account != call.account:
+    found = await groups.find_in(db, call.account, group)
+    if found is None:
         raise NotFound("No such group")
     return found
 
@@ -134,15 +148,3 @@ async def _check_token(call: Call, group: Group, token: str) -> None:
     valid = await group_tokens.valid(call.services.database.reader, group.id, call.services.now_ms())
     if sum(hmac.compare_digest(token.encode(), each.token.encode()) for each in valid) == 0:
         raise Forbidden("Group token is not valid")
-
-
-def _shown(account: str, row: GroupUpdate) -> Ota:
-    return Ota(
-        id=row.id,
-        group=row.group,
-        revision=0,
-        last_updated=date(row.created_at_ms),
-        owner=account,
-        path=row.path,
-        version=row.version,
-    )

@@ -7,13 +7,11 @@ from aiohttp import BodyPartReader, web
 from pydantic import BaseModel
 
 from twinslot_host.artifacts import Incoming, receive
-from twinslot_host.config import API_BODY_LIMIT_BYTES, IMAGE_LIMIT_BYTES
-from twinslot_host.errors import Invalid, TooLarge
+from twinslot_host.errors import Invalid
 from twinslot_host.handlers import multipart
 from twinslot_host.handlers.multipart import Parts
 
 _TEXT_LIMIT_BYTES = 1024
-_BODY_LIMIT_BYTES = IMAGE_LIMIT_BYTES + API_BODY_LIMIT_BYTES  # the firmware, and whatever else a form can hold
 
 
 class FormModel(BaseModel):
@@ -37,10 +35,8 @@ class Form:
         """The request's form; its firmware, complete and synced, is the file `path`.
 
         Raises Invalid for a field that is unknown, that comes twice or that is not UTF-8, TooLarge for one over its
-        limit (before the body is read, when its length tells), and what Parts raises.
+        limit, and what Parts raises.
         """
-        if (request.content_length or 0) > _BODY_LIMIT_BYTES:
-            raise TooLarge(f"firmware: larger than {IMAGE_LIMIT_BYTES} bytes")
         parts, seen = await Parts.of(request), set[str]()
         texts: dict[str, str] = {}
         firmware: Incoming | None = None

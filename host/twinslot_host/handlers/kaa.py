@@ -6,17 +6,17 @@ from typing import Any
 
 from aiohttp import BodyPartReader, hdrs, web
 
-from twinslot_host import links
 from twinslot_host.artifacts import receive
-from twinslot_host.config import IMAGE_LIMIT_BYTES
-from twinslot_host.domain.json_values import METADATA_LIMIT_BYTES, SPECIFICATION_LIMIT_BYTES, checked
+from twinslot_host.domain.dates import at_ms
+from twinslot_host.domain.json_values import SPECIFICATION_LIMIT_BYTES, checked
 from twinslot_host.domain.names import checked_name
 from twinslot_host.domain.release import Release, Targeting
 from twinslot_host.domain.versions import checked_version, parsed
-from twinslot_host.errors import Forbidden, Invalid, NotFound, TooLarge
-from twinslot_host.flows import software
+from twinslot_host.errors import Forbidden, Invalid, NotFound
+from twinslot_host.flows import software, steps
+from twinslot_host.flows.steps import Fields
 from twinslot_host.handlers import multipart
-from twinslot_host.handlers.addresses import origin
+from twinslot_host.handlers.addresses import file_link, origin
 from twinslot_host.handlers.kaa_models import (
     FileForm,
     Filter,
@@ -26,12 +26,12 @@ from twinslot_host.handlers.kaa_models import (
     Software,
     SoftwareBody,
     SoftwareList,
-    at_ms,
 )
 from twinslot_host.handlers.multipart import Parts
+from twinslot_host.handlers.releases import checked_metadata
 from twinslot_host.handlers.routes import MULTIPART, Call, Routes, answer, no_content
 from twinslot_host.handlers.surfaces import KAA
-from twinslot_host.store import applications, devices, releases
+from twinslot_host.store import devices, releases
 
 ROUTES = Routes("Kaa OTAO", "/otao/api/v1", KAA)
 
@@ -42,18 +42,15 @@ FILES = ONE + "/files"
 FILE = FILES + "/{fileName}"
 
 _FILE_NAME = re.compile(r"(?!\.{1,2}\Z)[a-z0-9._-]{1,30}", re.ASCII)
-_FORM_BYTES = 64 * 1024  # what an upload may hold beside its file
 
 
 @ROUTES.add("GET", ALL, scope=READ, without_scope=NotFound, answers={200: SoftwareList}, errors=(400, 404))
 async def list_all(call: Call) -> web.Response:
     """An application's versions, in their order."""
-    db, name = call.services.database.reader, _app(call)
-    application = await applications.find(db, call.account, name)
-    if application is None:
-        raise NotFound(f"there is no application {name!r}")
+    db = call.services.database.reader
+    application = await steps.application_of(db, call.account, _app(call))
     rows = sorted(await releases.of_application(db, application.id), key=_place)
-    return answer(SoftwareList([_shown(name, row) for row in rows]))
+    return answer(SoftwareList([_shown(application.name, row) for row in rows]))
 
 
 @ROUTES.add("GET", ONE, scope=READ, without_scope=NotFound, answers={200: Software}, errors=(400, 404))
@@ -76,7 +73,7 @@ async def create(call: Call) -> web.Response:
     """A version is made, and its application when it is the first."""
     app, version, body = _app(call), _version(call), call.json(NewSoftwareBody)
     specification = None
-    if "specification" in body.model_fields_set:
+    if body.specification is not None:
         specification = checked("specification", body.specification, SPECIFICATION_LIMIT_BYTES)
     location = origin(call.request) + call.request.rel_url.raw_path
     await software.create(call.services, call.caller, app, version, _fields(body), specification)
@@ -118,8 +115,6 @@ async def delete(call: Call) -> web.Response:
 )
 async def upload(call: Call) -> web.Response:
     """A version has this file, in place of any other; devices get a link to it."""
-    if (call.request.content_length or 0) > IMAGE_LIMIT_BYTES + _FORM_BYTES:
-        raise TooLarge(f"file: larger than {IMAGE_LIMIT_BYTES} bytes")
     app, release = await _found(call)
     parts = await Parts.of(call.request)
     part, name = _file(await parts.next())
@@ -145,9 +140,7 @@ async def link(call: Call) -> web.Response:
     name = call.part("fileName")
     if release.file is None or release.file.name != name:
         raise NotFound(f"{app} {release.version} has no file {name[:80]!r}")
-    services = call.services
-    path = links.path(services.link_key, release.file.sha256, services.now_s(), services.link_life_s)
-    return answer(Link(link=origin(call.request) + path))
+    return answer(Link(link=file_link(call.request, release.file.sha256)))
 
 
 @ROUTES.add(
@@ -166,7 +159,7 @@ async def current(call: Call) -> web.Response:
         raise NotFound(f"there is no endpoint {name[:80]!r}")
     if device.app is None or device.confirmed_version is None:
         raise NotFound(f"the endpoint {name!r} has not told yet which version it runs")
-    application, release = await software.find(db, call.account, device.app, device.confirmed_version)
+    application, release = await steps.find(db, call.account, device.app, device.confirmed_version)
     return answer(_shown(application.name, release))
 
 
@@ -180,7 +173,7 @@ def _version(call: Call) -> str:
 
 async def _found(call: Call) -> tuple[str, Release]:
     db = call.services.database.reader
-    application, release = await software.find(db, call.account, _app(call), _version(call))
+    application, release = await steps.find(db, call.account, _app(call), _version(call))
     return application.name, release
 
 
@@ -188,17 +181,14 @@ def _place(release: Release) -> tuple[Any, ...]:
     return parsed(release.version), release.version
 
 
-def _fields(body: SoftwareBody) -> software.Fields:
-    metadata = None
-    if "metadata" in body.model_fields_set:
-        metadata = checked("metadata", body.metadata, METADATA_LIMIT_BYTES).decode()
-    return software.Fields(
+def _fields(body: SoftwareBody | NewSoftwareBody) -> Fields:
+    return Fields(
         strategy=body.rollout_strategy,
         upgradable_from=None
         if body.upgradable_from is None
         else [checked_version("upgradableFrom", each) for each in body.upgradable_from],
         filters=[_targeting(each) for each in body.filters or []],
-        metadata=metadata,
+        metadata=checked_metadata(body.metadata),
         waits_for_file=body.skip_dispatching_to_endpoint or False,
     )
 

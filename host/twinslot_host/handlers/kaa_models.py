@@ -1,42 +1,32 @@
 """What Kaa's OTA orchestrator takes and answers: its field names, and its dates."""
 
 import re
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, RootModel
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from twinslot_host.handlers.bodies import Body
-from twinslot_host.handlers.views import Date, Strategy, date
+from twinslot_host.config import RELEASE_FILTERS_LIMIT
+from twinslot_host.domain.dates import date
+from twinslot_host.domain.release import Strategy
+from twinslot_host.handlers.bodies import Body, checked_date
+from twinslot_host.handlers.views import Date
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z", re.ASCII)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def at_ms(text: str) -> int:
-    """The Unix milliseconds of a date in either of Kaa's two forms. Raises ValueError for anything else."""
+def _in_kaas_form(text: str) -> str:
     if _DATE.fullmatch(text) is None:
-        raise ValueError
-    whole = datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
-    return (whole - _EPOCH) // timedelta(milliseconds=1) + int(text[20:-1] or 0)
-
-
-def _checked_date(text: str) -> str:
-    try:
-        at_ms(text)
-    except ValueError:
-        raise PydanticCustomError(
-            "date", "not a date such as 2019-04-20T11:19:57Z or 2019-04-20T11:19:57.848Z"
-        ) from None
+        raise PydanticCustomError("date", "not a date such as 2019-04-20T11:19:57Z or 2019-04-20T11:19:57.848Z")
     return text
 
 
 RolloutDate = Annotated[
     str,
     Field(json_schema_extra={"format": "date-time", "pattern": f"^{_DATE.pattern}$"}),
-    AfterValidator(_checked_date),
+    AfterValidator(_in_kaas_form),
+    AfterValidator(checked_date),
 ]
 
 
@@ -49,20 +39,24 @@ class FilterBody(Body):
     rollout_date: RolloutDate | None = None
 
 
-class SoftwareBody(Body):
-    """What a version's owner can change. An absent field has its default."""
-
+class _Fields(Body):
     model_config = ConfigDict(alias_generator=to_camel)
 
     metadata: JsonValue = None
     upgradable_from: list[str] | None = None
     rollout_strategy: Strategy
-    filters: list[FilterBody] | None = None
+    filters: Annotated[list[FilterBody], Field(max_length=RELEASE_FILTERS_LIMIT)] | None = None
     skip_dispatching_to_endpoint: bool | None = None
 
 
-class NewSoftwareBody(SoftwareBody):
-    """A new version. Its specification stays as it is."""
+class SoftwareBody(_Fields):
+    """What a version's owner can change. A field that is absent, or null, has its default."""
+
+    specification: None = None  # it stays as it was made
+
+
+class NewSoftwareBody(_Fields):
+    """A new version. Its specification stays as it is made; a field that is null is as good as absent."""
 
     specification: JsonValue = None
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from twinslot_host.config import UPLOAD_CHUNK_BYTES, UPLOAD_SILENCE_S
+from twinslot_host.config import FORM_LIMIT_BYTES, IMAGE_LIMIT_BYTES, UPLOAD_CHUNK_BYTES, UPLOAD_SILENCE_S
 from twinslot_host.errors import Invalid, TooLarge, TooSlow, WrongType
 
 _MALFORMED = (ValueError, AssertionError, HttpProcessingError)  # what aiohttp's reader raises for bad input
@@ -22,9 +22,12 @@ class Parts:
 
     @classmethod
     async def of(cls, request: web.Request) -> "Parts":
-        """The request's parts. Raises WrongType when its body is something else."""
+        """The request's parts. Raises WrongType when its body is something else, and TooLarge, before anything of it
+        is read, when its length tells that its file is over 16 MiB."""
         if request.content_type != "multipart/form-data":
             raise WrongType("the body must be multipart/form-data")
+        if (request.content_length or 0) > FORM_LIMIT_BYTES:
+            raise TooLarge(f"the upload's file is larger than {IMAGE_LIMIT_BYTES} bytes")
         try:
             return cls(await request.multipart())
         except ValueError:

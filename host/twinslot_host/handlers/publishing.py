@@ -82,7 +82,7 @@ async def create(call: Call) -> web.Response:
 
 
 def _published(app: str, release: Release) -> web.Response:
-    return answer(releases.shown(app, release), 201)
+    return answer(releases.Release.of(app, release), 201)
 
 
 def _misplaced() -> Invalid:

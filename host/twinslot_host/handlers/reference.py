@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from markupsafe import Markup, escape
 from pydantic import RootModel
 
-from twinslot_host import openapi, reference
+from twinslot_host.description import openapi, reference
 from twinslot_host.handlers.addresses import origin
 from twinslot_host.handlers.routes import JSON, Call, Routes
 

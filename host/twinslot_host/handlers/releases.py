@@ -1,50 +1,25 @@
 """/api/v1/applications/{app}/releases/{version}."""
 
 import json
-import re
-from datetime import UTC, datetime
 from typing import Annotated
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, Field, JsonValue
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field, JsonValue
 
 from twinslot_host.config import RELEASE_FILTERS_LIMIT
 from twinslot_host.domain import json_values
 from twinslot_host.domain import release as domain
+from twinslot_host.domain.dates import at_ms, date, date_or_none
 from twinslot_host.domain.json_values import METADATA_LIMIT_BYTES
 from twinslot_host.domain.names import checked_name
 from twinslot_host.domain.release import Strategy, Targeting
 from twinslot_host.domain.versions import checked_version
-from twinslot_host.flows import software
-from twinslot_host.handlers.bodies import Body, may_be_left_out
+from twinslot_host.flows import software, steps
+from twinslot_host.handlers.bodies import Body, GivenDate, may_be_left_out
 from twinslot_host.handlers.routes import Call, Routes, answer, no_content
-from twinslot_host.handlers.views import Date, date, date_or_none
+from twinslot_host.handlers.views import Date
 
 ROUTES = Routes("Releases", "/api/v1/applications/{app}/releases")
-
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
-
-
-def _at_ms(text: str) -> int:
-    if _DATE.fullmatch(text) is None:
-        raise ValueError
-    return int(datetime.fromisoformat(text).astimezone(UTC).timestamp() * 1000)
-
-
-def _checked_date(text: str) -> str:
-    try:
-        _at_ms(text)
-    except (ValueError, OverflowError):
-        raise PydanticCustomError("date", "not a date such as 2027-01-31T08:00:00Z") from None
-    return text
-
-
-GivenDate = Annotated[
-    str,
-    Field(json_schema_extra={"format": "date-time", "pattern": f"^{_DATE.pattern}$"}),
-    AfterValidator(_checked_date),
-]
 
 
 class Aim(Body):
@@ -72,6 +47,11 @@ class ShownAim(BaseModel):
     filter: str
     rollout_at: Date | None
 
+    @classmethod
+    def of(cls, row: Targeting) -> "ShownAim":
+        """The filter as it is shown."""
+        return cls(filter=row.filter_id, rollout_at=date_or_none(row.rollout_at_ms))
+
 
 class Release(BaseModel):
     """A release.
@@ -97,13 +77,39 @@ class Release(BaseModel):
     specification: JsonValue = may_be_left_out()
     metadata: JsonValue = may_be_left_out()
 
+    @classmethod
+    def of(cls, app: str, row: domain.Release) -> "Release":
+        """The release as it is shown."""
+        file, there = row.file, {}
+        if row.specification is not None:
+            there["specification"] = json.loads(row.specification)
+        if row.metadata is not None:
+            there["metadata"] = json.loads(row.metadata)
+        return cls(
+            app=app,
+            version=row.version,
+            sequence=row.sequence,
+            security_version=None if file is None else file.security_version,
+            sha256=None if file is None else file.sha256,
+            size=None if file is None else file.size_bytes,
+            chip=None if file is None else file.chip,
+            signed_by=row.signed_by,
+            strategy=row.strategy,
+            upgradable_from=None if row.upgradable_from is None else list(row.upgradable_from),
+            filters=[ShownAim.of(each) for each in row.filters],
+            file=None if file is None else file.name,
+            waits_for_file=row.waits_for_file or row.lost_file,
+            created_at=date(row.created_at_ms),
+            **there,
+        )
+
 
 @ROUTES.add("GET", "/{version}", scope="application:software:read", answers={200: Release}, errors=(404,))
 async def show(call: Call) -> web.Response:
     """A release of an application."""
     db = call.services.database.reader
-    application, release = await software.find(db, call.account, *_named(call))
-    return answer(shown(application.name, release))
+    application, release = await steps.find(db, call.account, *_named(call))
+    return answer(Release.of(application.name, release))
 
 
 @ROUTES.add(
@@ -127,7 +133,7 @@ async def change(call: Call) -> web.Response:
     if "metadata" in body.model_fields_set:
         given["metadata"] = checked_metadata(body.metadata)
     app, version = _named(call)
-    return answer(shown(app, await software.change(call.services, call.caller, app, version, given)))
+    return answer(Release.of(app, await software.change(call.services, call.caller, app, version, given)))
 
 
 @ROUTES.add("DELETE", "/{version}", scope="application:software:delete", answers={204: None}, errors=(404, 409))
@@ -144,38 +150,12 @@ def checked_versions(given: list[str] | None) -> list[str] | None:
 
 def targeting(given: list[Aim]) -> list[Targeting]:
     """The filters as a release has them."""
-    return [Targeting(each.filter, None if each.rollout_at is None else _at_ms(each.rollout_at)) for each in given]
+    return [Targeting(each.filter, None if each.rollout_at is None else at_ms(each.rollout_at)) for each in given]
 
 
 def checked_metadata(given: JsonValue) -> str | None:
     """The metadata as a release has it; null is none. Raises Invalid."""
     return None if given is None else json_values.checked("metadata", given, METADATA_LIMIT_BYTES).decode()
-
-
-def shown(app: str, row: domain.Release) -> Release:
-    """The release as it is shown."""
-    file, there = row.file, {}
-    if row.specification is not None:
-        there["specification"] = json.loads(row.specification)
-    if row.metadata is not None:
-        there["metadata"] = json.loads(row.metadata)
-    return Release(
-        app=app,
-        version=row.version,
-        sequence=row.sequence,
-        security_version=None if file is None else file.security_version,
-        sha256=None if file is None else file.sha256,
-        size=None if file is None else file.size_bytes,
-        chip=None if file is None else file.chip,
-        signed_by=row.signed_by,
-        strategy=row.strategy,
-        upgradable_from=None if row.upgradable_from is None else list(row.upgradable_from),
-        filters=[ShownAim(filter=each.filter_id, rollout_at=date_or_none(each.rollout_at_ms)) for each in row.filters],
-        file=None if file is None else file.name,
-        waits_for_file=row.waits_for_file or row.lost_file,
-        created_at=date(row.created_at_ms),
-        **there,
-    )
 
 
 def _named(call: Call) -> tuple[str, str]:

@@ -56,7 +56,7 @@ async def page(request: web.Request) -> web.Response:
     try:
         await flow.account_of(services, services.database.reader, token)
     except Forbidden as error:
-        return _page(request, "setup_gone.html", error.status)
+        return _gone(request, error)
     return _page(request, "setup.html", 200, token=token, name="", message="")
 
 
@@ -67,7 +67,7 @@ async def submit(request: web.Request) -> web.Response:
     try:
         done = await flow.finish(request.app[SERVICES], token, name, form.get("password", ""))
     except Forbidden as error:
-        return _page(request, "setup_gone.html", error.status)
+        return _gone(request, error)
     except (Invalid, Conflict, TooMany) as error:
         return _page(request, "setup.html", error.status, token=token, name=name, message=_sentence(error))
     return _page(request, "setup_done.html", 200, done=done, origin=here)
@@ -76,6 +76,11 @@ async def submit(request: web.Request) -> web.Response:
 def _sentence(error: TwinslotError) -> str:
     text = str(error)
     return text[:1].upper() + text[1:]
+
+
+def _gone(request: web.Request, error: Forbidden) -> web.Response:
+    issuer = request.app[SERVICES].issuer
+    return _page(request, "setup_gone.html", error.status, login=None if issuer is None else issuer.trusted.url)
 
 
 def _page(request: web.Request, template: str, status: int, **shown: object) -> web.Response:

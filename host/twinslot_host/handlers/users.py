@@ -3,11 +3,12 @@
 from aiohttp import web
 from pydantic import BaseModel
 
+from twinslot_host.domain.dates import date
 from twinslot_host.domain.names import checked_name
 from twinslot_host.flows import users as flow
-from twinslot_host.handlers.bodies import Body, Page
+from twinslot_host.handlers.bodies import Body, Page, may_be_left_out
 from twinslot_host.handlers.routes import Call, Routes, answer, no_content
-from twinslot_host.handlers.views import Date, Listed, date
+from twinslot_host.handlers.views import Date, Listed
 from twinslot_host.store import users
 
 ROUTES = Routes("Users", "/api/v1/users")
@@ -24,8 +25,8 @@ class UserBody(Body):
 class UserChange(Body):
     """What is new of a user; the rest stays."""
 
-    password: str | None = None
-    scopes: list[str] | None = None
+    password: str = may_be_left_out()
+    scopes: list[str] = may_be_left_out()
 
 
 class User(BaseModel):
@@ -68,8 +69,8 @@ async def show(call: Call) -> web.Response:
 @ROUTES.add("PATCH", "/{id}", scope="user:update", body=UserChange, answers={200: User}, errors=(404, 409, 429))
 async def update(call: Call) -> web.Response:
     """A user has another password or other scopes; after a new password its tokens are good no more."""
-    body = call.json(UserChange)
-    change = flow.Change(body.scopes, body.password)
+    given = call.json(UserChange).model_dump(exclude_unset=True)
+    change = flow.Change(given.get("scopes"), given.get("password"))
     return answer(User.of(await flow.update(call.services, call.caller, call.part("id"), change)))
 
 

@@ -1,10 +1,10 @@
-"""What the management API shows: a model for each thing, made from its row."""
+"""What several answers are made of."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
+from twinslot_host.domain.dates import date
 from twinslot_host.store import events
 
 Item = TypeVar("Item", bound=BaseModel)
@@ -41,16 +41,3 @@ class BearerToken(BaseModel):
     token_type: Literal["Bearer"]
     expires_in: int
     scope: str
-
-
-Strategy = Literal["suspended", "targeted", "general"]
-
-
-def date(at_ms: int) -> str:
-    """RFC 3339 in UTC with milliseconds."""
-    return datetime.fromtimestamp(at_ms // 1000, UTC).replace(tzinfo=None).isoformat() + f".{at_ms % 1000:03}Z"
-
-
-def date_or_none(at_ms: int | None) -> str | None:
-    """As `date`; None stays None."""
-    return None if at_ms is None else date(at_ms)

@@ -12,7 +12,7 @@ from twinslot_host.store.database import Connection
 from twinslot_host.store.rows import all_of, number, one
 
 _SELECT = "SELECT id, name, group_ota, created_at_ms FROM accounts"
-_FIRST = "SELECT id FROM accounts ORDER BY created_at_ms, id LIMIT 1"
+_FIRST = "SELECT id FROM accounts WHERE first = 1"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Account:
 async def ensure_first(db: Connection, now_ms: int) -> str:
     """The id (24 hex digits) of the first account, which now exists."""
     row = await one(db, _FIRST)
-    return str(row["id"]) if row is not None else (await add(db, "", now_ms)).id
+    return str(row["id"]) if row is not None else (await _add(db, "", now_ms, first=True)).id
 
 
 async def first(db: Connection) -> str:
@@ -39,15 +39,8 @@ async def first(db: Connection) -> str:
 
 
 async def add(db: Connection, name: str, now_ms: int) -> Account:
-    """A new account, with group OTA."""
-    if (last_ms := await number(db, "SELECT MAX(created_at_ms) FROM accounts")) >= now_ms:
-        now_ms = last_ms + 1  # the first account stays the first, even when the clock goes back
-    account = Account(secrets.token_hex(12), name, True, now_ms)
-    await db.execute(
-        "INSERT INTO accounts (id, name, group_ota, created_at_ms) VALUES (?, ?, ?, ?)",
-        (account.id, account.name, int(account.group_ota), account.created_at_ms),
-    )
-    return account
+    """A new account beside the first, with group OTA."""
+    return await _add(db, name, now_ms, first=False)
 
 
 async def find(db: Connection, account: str) -> Account | None:
@@ -77,7 +70,7 @@ async def update(db: Connection, account: Account) -> None:
 
 async def page(db: Connection, offset: int, limit: int) -> list[Account]:
     """The accounts, the first one first."""
-    rows = await all_of(db, f"{_SELECT} ORDER BY created_at_ms, id LIMIT ? OFFSET ?", (limit, offset))
+    rows = await all_of(db, f"{_SELECT} ORDER BY first DESC, created_at_ms, id LIMIT ? OFFSET ?", (limit, offset))
     return [_account(row) for row in rows]
 
 
@@ -105,6 +98,15 @@ def read_first(path: Path) -> str:
     if row is None:
         raise NotADataDir(f"{path.parent} has no account yet; run `twinslot serve --data {path.parent}` first")
     return str(row[0])
+
+
+async def _add(db: Connection, name: str, now_ms: int, *, first: bool) -> Account:
+    account = Account(secrets.token_hex(12), name, True, now_ms)
+    await db.execute(
+        "INSERT INTO accounts (id, name, first, group_ota, created_at_ms) VALUES (?, ?, ?, ?, ?)",
+        (account.id, account.name, int(first), int(account.group_ota), account.created_at_ms),
+    )
+    return account
 
 
 def _account(row: Row) -> Account:

@@ -7,7 +7,7 @@ from sqlite3 import Row
 
 from twinslot_host.domain.caller import Caller
 from twinslot_host.store.database import Connection
-from twinslot_host.store.rows import all_of, number, one
+from twinslot_host.store.rows import Value, all_of, number, one, where
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Which:
+class Wanted:
     """Which lines are wanted; None: whatever it is."""
 
     subject: str | None = None
@@ -40,23 +40,23 @@ async def add(
     )
 
 
-async def page(db: Connection, account: str, which: Which, offset: int, limit: int) -> list[Line]:
+async def page(db: Connection, account: str, wanted: Wanted, offset: int, limit: int) -> list[Line]:
     """The account's lines that are wanted, the newest first."""
-    where, values = _where(account, which)
-    rows = await all_of(db, f"SELECT * FROM audit{where} ORDER BY id DESC LIMIT ? OFFSET ?", (*values, limit, offset))
+    condition, values = _where(account, wanted)
+    rows = await all_of(
+        db, f"SELECT * FROM audit WHERE {condition} ORDER BY id DESC LIMIT ? OFFSET ?", (*values, limit, offset)
+    )
     return [_line(row) for row in rows]
 
 
-async def count(db: Connection, account: str, which: Which) -> int:
+async def count(db: Connection, account: str, wanted: Wanted) -> int:
     """How many such lines the account has."""
-    where, values = _where(account, which)
-    return await number(db, f"SELECT COUNT(*) FROM audit{where}", values)
+    condition, values = _where(account, wanted)
+    return await number(db, f"SELECT COUNT(*) FROM audit WHERE {condition}", values)
 
 
-def _where(account: str, which: Which) -> tuple[str, list[str]]:
-    wanted = {"account_id": account, "subject": which.subject, "actor": which.actor}
-    given = {column: value for column, value in wanted.items() if value is not None}
-    return " WHERE " + " AND ".join(f"{column} = ?" for column in given), list(given.values())
+def _where(account: str, wanted: Wanted) -> tuple[str, list[Value]]:
+    return where({"account_id": account, "subject": wanted.subject, "actor": wanted.actor})
 
 
 def _line(row: Row) -> Line:

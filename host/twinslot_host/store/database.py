@@ -10,7 +10,7 @@ from pathlib import Path
 import aiosqlite
 
 from twinslot_host.errors import NotADataDir, StorageFull
-from twinslot_host.store.migrations import check_ours, migrate
+from twinslot_host.store.migrate import check_ours, migrate
 
 Connection = aiosqlite.Connection
 

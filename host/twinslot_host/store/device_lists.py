@@ -8,7 +8,7 @@ from twinslot_host.domain.filters import Subject
 from twinslot_host.store import device_tags
 from twinslot_host.store.database import Connection
 from twinslot_host.store.devices import SELECT, Device, of_row
-from twinslot_host.store.rows import Value, all_of, number
+from twinslot_host.store.rows import Value, all_of, containing, number, where
 
 _COUNT = "SELECT COUNT(*) FROM devices d JOIN groups g ON g.id = d.group_id"
 _TAGGED = "EXISTS (SELECT 1 FROM device_tags t WHERE t.device_id = d.id AND "
@@ -40,12 +40,12 @@ class Wanted:
 
 async def page(db: Connection, account: str, wanted: Wanted, offset: int, limit: int) -> list[Device]:
     """The account's devices that are wanted, in their order; equal ones by id."""
-    where, values = _where(account, wanted)
+    condition, values = _where(account, wanted)
     column = _COLUMNS[wanted.sort.removeprefix("-")]
     direction = "DESC" if wanted.sort.startswith("-") else "ASC"
     rows = await all_of(
         db,
-        f"{SELECT} WHERE {where} ORDER BY {column} IS NULL, {column} {direction}, d.device LIMIT ? OFFSET ?",
+        f"{SELECT} WHERE {condition} ORDER BY {column} IS NULL, {column} {direction}, d.device LIMIT ? OFFSET ?",
         (*values, limit, offset),
     )
     return [of_row(row) for row in rows]
@@ -53,15 +53,15 @@ async def page(db: Connection, account: str, wanted: Wanted, offset: int, limit:
 
 async def count(db: Connection, account: str, wanted: Wanted) -> int:
     """How many of the account's devices are wanted."""
-    where, values = _where(account, wanted)
-    return await number(db, f"{_COUNT} WHERE {where}", values)
+    condition, values = _where(account, wanted)
+    return await number(db, f"{_COUNT} WHERE {condition}", values)
 
 
 async def named(db: Connection, account: str, names: Sequence[str]) -> list[Device]:
     """Those of the account's devices, by id."""
     marks = ", ".join("?" * len(names))
-    where = f"d.account_id = ? AND d.device IN ({marks})"
-    return [of_row(row) for row in await all_of(db, f"{SELECT} WHERE {where} ORDER BY d.device", (account, *names))]
+    condition = f"d.account_id = ? AND d.device IN ({marks})"
+    return [of_row(row) for row in await all_of(db, f"{SELECT} WHERE {condition} ORDER BY d.device", (account, *names))]
 
 
 async def subjects(db: Connection, account: str) -> list[Subject]:
@@ -76,23 +76,14 @@ async def subjects(db: Connection, account: str) -> list[Subject]:
     ]
 
 
-def _where(account: str, wanted: Wanted) -> tuple[str, Sequence[Value]]:
-    conditions, values = ["d.account_id = ?"], [account]
-    for column, exactly in (("d.group_id", wanted.group), ("d.state", wanted.state)):
-        if exactly is not None:
-            conditions.append(f"{column} = ?")
-            values.append(exactly)
+def _where(account: str, wanted: Wanted) -> tuple[str, list[Value]]:
+    condition, values = where({"d.account_id": account, "d.group_id": wanted.group, "d.state": wanted.state})
     if wanted.tag is not None:
-        conditions.append(f"{_TAGGED}t.tag = ?)")
+        condition += f" AND {_TAGGED}t.tag = ?)"
         values.append(wanted.tag)
     if wanted.search is not None:
         places = [f"lower({column}) LIKE ? ESCAPE '!'" for column in _SEARCHED]
         places.append(f"{_TAGGED}lower(t.tag) LIKE ? ESCAPE '!')")
-        conditions.append(f"({' OR '.join(places)})")
-        values += [_pattern(wanted.search)] * len(places)
-    return " AND ".join(conditions), values
-
-
-def _pattern(search: str) -> str:
-    literal = search.lower().replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    return f"%{literal}%"
+        condition += f" AND ({' OR '.join(places)})"
+        values += [containing(wanted.search.lower())] * len(places)
+    return condition, values

@@ -17,7 +17,8 @@ class Device:
     """One row, with its group's name. What a check-in tells is None before the first one.
 
     `enrolled_group` is the group with whose token it proves itself, `group` where its owner has moved it since;
-    `offered_sequence` is that of the release which it was last offered and may be installing, 0: of none.
+    `offered_sequence` is that of the release which it was last offered and may be installing, 0: of none;
+    `security_version` is that of the image which it has confirmed, as far as the server knows.
     """
 
     id: int
@@ -37,6 +38,7 @@ class Device:
     free_heap: int | None
     reset_cause: int | None
     offered_sequence: int
+    security_version: int
     nonce_issued_us: int
     nonce_seq: int
     last_seen_at_ms: int | None
@@ -78,19 +80,24 @@ async def find(db: Connection, account: str, device: str) -> Device | None:
 async def ensure(db: Connection, account: str, device: str, group: str, now_ms: int) -> Device:
     """The account's device of that id, which now exists; `group` counts only when it is new.
 
-    Of a device that was deleted before, no request counts whose nonce is older than that: it may be a replay.
+    Of a device that was deleted before, no request counts whose nonce was issued by then: it may be a replay.
     """
     found = await find(db, account, device)
     if found is None:
         await db.execute(
             "INSERT INTO devices (account_id, device, group_id, enrolled_group_id, created_at_ms, nonce_issued_us)"
-            " SELECT ?1, ?2, ?3, ?3, ?4, COALESCE(MAX(at_ms) + 1, 0) * 1000 FROM audit"
-            " WHERE account_id = ?1 AND action = 'device.delete' AND subject = ?5",
-            (account, device, group, now_ms, f"device:{device}"),
+            " VALUES (?1, ?2, ?3, ?3, ?4, ?5)",
+            (account, device, group, now_ms, await void_nonce_us(db, account, device) + 1),
         )
         found = await find(db, account, device)
         assert found is not None
     return found
+
+
+async def void_nonce_us(db: Connection, account: str, device: str) -> int:
+    """When the last nonce was issued that is void, since the account's device of that id was deleted; or 0."""
+    sql = "SELECT nonce_issued_us FROM deleted_devices WHERE account_id = ? AND device = ?"
+    return await number(db, sql, (account, device))
 
 
 async def spend(
@@ -135,11 +142,11 @@ async def running(db: Connection, application: int, version: str) -> str | None:
     return None if row is None else str(row["device"])
 
 
-async def check_in(db: Connection, device: int, told: CheckIn) -> None:
-    """The device's row says what it told."""
+async def check_in(db: Connection, device: int, told: CheckIn, security_version: int) -> None:
+    """The device's row says what it told, and the security version of the image that it has confirmed by that."""
     await db.execute(
         "UPDATE devices SET app = ?, version = ?, confirmed_version = ?, sequence = ?, state = ?, image = ?,"
-        " chip = ?, slot_size = ?, free_heap = ?, reset_cause = ? WHERE id = ?",
+        " chip = ?, slot_size = ?, free_heap = ?, reset_cause = ?, security_version = ? WHERE id = ?",
         (
             told.app,
             told.version,
@@ -151,17 +158,19 @@ async def check_in(db: Connection, device: int, told: CheckIn) -> None:
             told.slot_size,
             told.free_heap,
             told.reset_cause,
+            security_version,
             device,
         ),
     )
 
 
-async def confirm(db: Connection, device: int, version: str, sequence: int) -> None:
-    """The device's row says that it confirmed the release, unless it has confirmed a later one."""
+async def confirm(db: Connection, device: int, version: str, sequence: int, security_version: int) -> None:
+    """The device's row says that it confirmed the release, and that image's security version, unless it has confirmed
+    a later one."""
     await db.execute(
-        "UPDATE devices SET version = ?1, confirmed_version = ?1, sequence = ?2, state = 'idle'"
-        " WHERE id = ?3 AND sequence <= ?2",
-        (version, sequence, device),
+        "UPDATE devices SET version = ?1, confirmed_version = ?1, sequence = ?2, state = 'idle',"
+        " security_version = ?4 WHERE id = ?3 AND sequence <= ?2",
+        (version, sequence, device, security_version),
     )
 
 
@@ -178,11 +187,16 @@ async def move(db: Connection, device: int, group: str) -> None:
     )
 
 
-async def remove(db: Connection, device: int) -> None:
-    """The device is gone, with all that was kept of it."""
+async def remove(db: Connection, device: Device, now_us: int) -> None:
+    """The device is gone, with all that was kept of it, but for when the last nonce was issued that is void now."""
     for table in ("device_tags", "events", "failures"):
-        await db.execute(f"DELETE FROM {table} WHERE device_id = ?", (device,))
-    await db.execute("DELETE FROM devices WHERE id = ?", (device,))
+        await db.execute(f"DELETE FROM {table} WHERE device_id = ?", (device.id,))
+    await db.execute("DELETE FROM devices WHERE id = ?", (device.id,))
+    await db.execute(
+        "INSERT INTO deleted_devices (account_id, device, nonce_issued_us) VALUES (?1, ?2, ?3)"
+        " ON CONFLICT (account_id, device) DO UPDATE SET nonce_issued_us = ?3",
+        (device.account, device.device, max(device.nonce_issued_us, now_us)),
+    )
 
 
 async def enrolled_elsewhere(db: Connection, group: str) -> int:
@@ -227,7 +241,7 @@ def of_row(row: Row) -> Device:
         device=row["device"],
         group=row["group_id"],
         group_name=row["group_name"],
-        enrolled_group=row["enrolled_group_id"] or row["group_id"],
+        enrolled_group=row["enrolled_group_id"],
         app=row["app"],
         version=row["version"],
         confirmed_version=row["confirmed_version"],
@@ -239,6 +253,7 @@ def of_row(row: Row) -> Device:
         free_heap=row["free_heap"],
         reset_cause=row["reset_cause"],
         offered_sequence=row["offered_sequence"],
+        security_version=row["security_version"],
         nonce_issued_us=row["nonce_issued_us"],
         nonce_seq=row["nonce_seq"],
         last_seen_at_ms=row["last_seen_at_ms"],

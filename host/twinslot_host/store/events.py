@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlite3 import Row
 
 from twinslot_host.store.database import Connection
-from twinslot_host.store.rows import Value, all_of, number
+from twinslot_host.store.rows import Value, all_of, number, where
 
 _SELECT = "SELECT device_id, event, version, sequence, reason, at_ms FROM events"
 _FROM = "FROM events e JOIN devices d ON d.id = e.device_id"
@@ -68,10 +68,10 @@ async def latest(db: Connection, device: int, limit: int) -> list[Event]:
 
 async def page(db: Connection, account: str, wanted: Wanted, offset: int, limit: int) -> list[Listed]:
     """The account's events that are wanted, the newest first."""
-    where, values = _where(account, wanted)
+    condition, values = _where(account, wanted)
     rows = await all_of(
         db,
-        f"SELECT e.*, d.device, d.group_id {_FROM} WHERE {where} ORDER BY e.id DESC LIMIT ? OFFSET ?",
+        f"SELECT e.*, d.device, d.group_id {_FROM} WHERE {condition} ORDER BY e.id DESC LIMIT ? OFFSET ?",
         (*values, limit, offset),
     )
     return [Listed(_event(row), row["device"], row["group_id"]) for row in rows]
@@ -79,8 +79,8 @@ async def page(db: Connection, account: str, wanted: Wanted, offset: int, limit:
 
 async def count(db: Connection, account: str, wanted: Wanted) -> int:
     """How many of the account's events are wanted."""
-    where, values = _where(account, wanted)
-    return await number(db, f"SELECT COUNT(*) {_FROM} WHERE {where}", values)
+    condition, values = _where(account, wanted)
+    return await number(db, f"SELECT COUNT(*) {_FROM} WHERE {condition}", values)
 
 
 async def last_reports(db: Connection, devices: Sequence[int]) -> dict[int, Event]:
@@ -95,13 +95,10 @@ async def last_reports(db: Connection, devices: Sequence[int]) -> dict[int, Even
     return {row["device_id"]: _event(row) for row in rows}
 
 
-def _where(account: str, wanted: Wanted) -> tuple[str, Sequence[Value]]:
-    conditions, values = ["e.account_id = ?"], [account]
-    for column, exactly in (("d.device", wanted.device), ("d.group_id", wanted.group), ("e.event", wanted.event)):
-        if exactly is not None:
-            conditions.append(f"{column} = ?")
-            values.append(exactly)
-    return " AND ".join(conditions), values
+def _where(account: str, wanted: Wanted) -> tuple[str, list[Value]]:
+    return where(
+        {"e.account_id": account, "d.device": wanted.device, "d.group_id": wanted.group, "e.event": wanted.event}
+    )
 
 
 def _event(row: Row) -> Event:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from sqlite3 import Row
 
 from twinslot_host.store.database import Connection
-from twinslot_host.store.rows import all_of, number
+from twinslot_host.store.rows import all_of, containing, number
 
 _NEWEST = (
     " FROM group_updates u WHERE u.account_id = ?"
@@ -41,25 +41,19 @@ async def page(
     rows = await all_of(
         db,
         f"SELECT u.*{_NEWEST} ORDER BY u.created_at_ms {way}, u.group_id {way} LIMIT ? OFFSET ?",
-        (account, _containing(search), limit, offset),
+        (account, containing(search), limit, offset),
     )
     return [_update(row) for row in rows]
 
 
 async def count(db: Connection, account: str, search: str) -> int:
     """How many those are."""
-    return await number(db, f"SELECT COUNT(*){_NEWEST}", (account, _containing(search)))
+    return await number(db, f"SELECT COUNT(*){_NEWEST}", (account, containing(search)))
 
 
 async def remove_all(db: Connection, group: str) -> None:
     """The group has and had no update."""
     await db.execute("DELETE FROM group_updates WHERE group_id = ?", (group,))
-
-
-def _containing(text: str) -> str:
-    for sign in "!%_":
-        text = text.replace(sign, "!" + sign)
-    return f"%{text}%"
 
 
 def _update(row: Row) -> GroupUpdate:

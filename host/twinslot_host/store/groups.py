@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from sqlite3 import Row
-from typing import Literal
 
+from twinslot_host.domain.release import Trust
 from twinslot_host.store.database import Connection
 from twinslot_host.store.rows import all_of, number, one
 
@@ -13,8 +13,6 @@ _SELECT = (
     " LEFT JOIN releases r ON r.id = g.target_release_id"
 )
 _DEVICES = ", (SELECT COUNT(*) FROM devices d WHERE d.group_id = g.id) AS devices FROM groups "
-
-Trust = Literal["server", "publisher"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,12 @@ async def find(db: Connection, group: str) -> Group | None:
     """The group of that id, whichever account's it is, or None."""
     row = await one(db, f"{_SELECT} WHERE g.id = ?", (group,))
     return None if row is None else _group(row)
+
+
+async def find_in(db: Connection, account: str, group: str) -> Group | None:
+    """The account's group of that id, or None."""
+    found = await find(db, group)
+    return found if found is not None and found.account == account else None
 
 
 async def name_taken(db: Connection, account: str, name: str) -> bool:

@@ -1,12 +1,7 @@
-"""Numbered migrations; each is committed together with its row in `migrations`, so it is done wholly or not at all.
+"""The schema, as numbered migrations: one that has been released is never edited, a change is a new one at the end.
 
-A migration that has been released is never edited: a change is a new number at the end.
 SQL keeps to what SQLite and PostgreSQL share, STRICT aside.
 """
-
-import aiosqlite
-
-from twinslot_host.errors import NotADataDir
 
 _FIRST = (
     "CREATE TABLE accounts (id TEXT PRIMARY KEY, created_at_ms INTEGER NOT NULL) STRICT",
@@ -118,6 +113,9 @@ _FIRST = (
 
 _ACCOUNTS_AND_SOFTWARE = (
     "ALTER TABLE accounts ADD COLUMN name TEXT NOT NULL DEFAULT ''",
+    # The account whose tokens may administer the others.
+    "ALTER TABLE accounts ADD COLUMN first INTEGER NOT NULL DEFAULT 0 CHECK (first IN (0, 1))",
+    "UPDATE accounts SET first = 1 WHERE id = (SELECT id FROM accounts ORDER BY created_at_ms, id LIMIT 1)",
     "ALTER TABLE accounts ADD COLUMN group_ota INTEGER NOT NULL DEFAULT 1 CHECK (group_ota IN (0, 1))",
     """CREATE TABLE setup_links (
         account_id TEXT PRIMARY KEY REFERENCES accounts (id),
@@ -173,6 +171,11 @@ _ACCOUNTS_AND_SOFTWARE = (
     "INSERT INTO files (release_id, account_id, name, sha256, size, chip, security_version)"
     " SELECT id, account_id, 'firmware.bin', sha256, size, chip, security_version FROM releases",
     "CREATE INDEX files_by_sha256 ON files (sha256)",
+    # That of the image which the device has confirmed, as far as the server has signed it.
+    "ALTER TABLE devices ADD COLUMN security_version INTEGER NOT NULL DEFAULT 0",
+    "UPDATE devices SET security_version = COALESCE((SELECT f.security_version FROM groups g"
+    " JOIN signatures s ON s.application_id = g.application_id JOIN files f ON f.release_id = s.release_id"
+    " WHERE g.id = devices.group_id AND s.sequence = devices.sequence), 0)",
     "DROP INDEX releases_by_sha256",
     "ALTER TABLE releases DROP COLUMN sha256",
     "ALTER TABLE releases DROP COLUMN size",
@@ -217,6 +220,13 @@ _ACCOUNTS_AND_SOFTWARE = (
         account_id TEXT NOT NULL REFERENCES accounts (id),
         PRIMARY KEY (device_id, tag)
     ) STRICT""",
+    # No request of the device counts whose nonce was issued then or before.
+    """CREATE TABLE deleted_devices (
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        device TEXT NOT NULL,
+        nonce_issued_us INTEGER NOT NULL,
+        PRIMARY KEY (account_id, device)
+    ) STRICT""",
     "CREATE INDEX device_tags_by_tag ON device_tags (account_id, tag)",
     "CREATE INDEX devices_by_enrolled_group ON devices (enrolled_group_id)",
     "CREATE INDEX devices_by_token ON devices (token_id)",
@@ -224,37 +234,3 @@ _ACCOUNTS_AND_SOFTWARE = (
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _ACCOUNTS_AND_SOFTWARE)
-
-
-async def check_ours(db: aiosqlite.Connection) -> None:
-    """The database is empty, or a server's; nothing was changed. Raises NotADataDir for another program's."""
-    cursor = await db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    tables = [row[0] for row in await cursor.fetchall()]
-    if tables and "migrations" not in tables:
-        raise NotADataDir("the database is another program's; restore the server's own from a backup")
-
-
-async def migrate(db: aiosqlite.Connection, now_ms: int) -> None:
-    """The schema is this server's. Raises NotADataDir when a newer server has written it."""
-    await db.execute(
-        "CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL) STRICT"
-    )
-    cursor = await db.execute("SELECT COALESCE(MAX(number), 0) FROM migrations")
-    row = await cursor.fetchone()
-    done: int = row[0] if row is not None else 0
-    if done > len(MIGRATIONS):
-        raise NotADataDir("the data directory was written by a newer version of twinslot; run that version")
-    for number, statements in enumerate(MIGRATIONS[done:], start=done + 1):
-        await _apply(db, number, statements, now_ms)
-
-
-async def _apply(db: aiosqlite.Connection, number: int, statements: tuple[str, ...], now_ms: int) -> None:
-    try:
-        await db.execute("BEGIN IMMEDIATE")
-        for statement in statements:
-            await db.execute(statement)
-        await db.execute("INSERT INTO migrations (number, at_ms) VALUES (?, ?)", (number, now_ms))
-        await db.commit()
-    except BaseException:
-        await db.rollback()
-        raise

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from twinslot_host.store.database import Connection
 from twinslot_host.store.rows import one
 
-_SELECT = "SELECT s.sequence, s.manifest, s.signature FROM signatures s"
-_OF_AN_IMAGE = "substr(s.manifest, 6, 1) <> x'01'"  # its kind is not 1, a specification alone
-
 
 @dataclass(frozen=True)
 class Signed:
@@ -30,20 +27,6 @@ async def add(db: Connection, account: str, application: int, release: int, sign
 
 async def find(db: Connection, application: int, sequence: int) -> Signed | None:
     """The application's signature of that sequence, or None."""
-    row = await one(db, f"{_SELECT} WHERE s.application_id = ? AND s.sequence = ?", (application, sequence))
-    return None if row is None else Signed(row["sequence"], row["manifest"], row["signature"])
-
-
-async def of_confirmed_image(db: Connection, application: int, device: int, sequence: int) -> Signed | None:
-    """The signature under which the device, whose confirmed sequence is given, got the image that it runs.
-
-    It is another than that sequence's when a specification alone was confirmed since. None when nobody knows.
-    """
-    row = await one(
-        db,
-        f"{_SELECT} WHERE s.application_id = ?1 AND s.sequence <= ?2 AND {_OF_AN_IMAGE} AND (s.sequence = ?2"
-        " OR s.sequence IN (SELECT e.sequence FROM events e WHERE e.device_id = ?3 AND e.event = 'confirmed'))"
-        " ORDER BY s.sequence DESC LIMIT 1",
-        (application, sequence, device),
-    )
+    sql = "SELECT sequence, manifest, signature FROM signatures WHERE application_id = ? AND sequence = ?"
+    row = await one(db, sql, (application, sequence))
     return None if row is None else Signed(row["sequence"], row["manifest"], row["signature"])

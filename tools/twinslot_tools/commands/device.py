@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from twinslot_tools import client, shapes
-from twinslot_tools.commands.things import ATTRIBUTE_HELP, Device, Group, attributes, device_path, say_deleted
+from twinslot_tools.commands.named import ATTRIBUTE_HELP, Device, Group, attributes, device_path, say_deleted
 from twinslot_tools.options import DEFAULT_SERVER, Json, Server, checked_name
 from twinslot_tools.output import print_facts, print_json, print_table, text
 from twinslot_tools.output import show as show_line
@@ -73,7 +73,7 @@ def show(device: Device, server: Server = DEFAULT_SERVER, json: Json = False) ->
 def tag(
     device: Device,
     tags: Annotated[
-        list[str] | None, typer.Argument(metavar="[TAG]...", help="The tags that it has from now on; none: no tag.")
+        list[str] | None, typer.Argument(metavar="TAG", help="The tags that it has from now on; none: no tag.")
     ] = None,
     server: Server = DEFAULT_SERVER,
     json: Json = False,
@@ -87,7 +87,7 @@ def set_(
     device: Device,
     pairs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME=VALUE]...", help=f"The attributes that it has from now on. {ATTRIBUTE_HELP}"),
+        typer.Argument(metavar="NAME=VALUE", help=f"The attributes that it has from now on. {ATTRIBUTE_HELP}"),
     ] = None,
     server: Server = DEFAULT_SERVER,
     json: Json = False,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from twinslot_tools import client, shapes
-from twinslot_tools.commands.things import ATTRIBUTE_HELP, attributes, filter_path, say_deleted
+from twinslot_tools.commands.named import ATTRIBUTE_HELP, attributes, filter_path, say_deleted
 from twinslot_tools.errors import UsageError
 from twinslot_tools.options import DEFAULT_SERVER, Json, Server, checked_name
 from twinslot_tools.output import print_facts, print_json, print_table, text
@@ -51,14 +51,14 @@ def create(
 
 @app.command("list", epilog="Example: twinslot filter list")
 def list_(server: Server = DEFAULT_SERVER, json: Json = False) -> None:
-    """List the filters, and how many devices each matches now."""
+    """List the filters, and what each asks for."""
     filters = client.everything(server, "/filters", shapes.FILTER)
     if json:
         print_json(filters)
         return
-    rows = [[each["id"], each["name"], _words(each["predicate"]), each["devices"]] for each in filters["items"]]
+    rows = [[each["id"], each["name"], _words(each["predicate"])] for each in filters["items"]]
     empty = "no filters yet: `twinslot filter create NAME --percentage 10` makes one"
-    print_table("filters", ("id", "name", "matches", "devices"), rows, empty)
+    print_table("filters", ("id", "name", "matches"), rows, empty)
 
 
 @app.command(epilog="Example: twinslot filter update 3f0c1c1e-8a52-4f0e-9d53-5d1f6c0f7a10 --percentage 50")

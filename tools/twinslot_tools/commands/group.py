@@ -8,7 +8,7 @@ import typer
 
 from twinslot_tools import client, shapes
 from twinslot_tools.commands import group_tokens
-from twinslot_tools.commands.things import Group, group_path, say_deleted
+from twinslot_tools.commands.named import Group, group_path, say_deleted
 from twinslot_tools.errors import UsageError
 from twinslot_tools.options import DEFAULT_SERVER, Json, Server, checked_app, checked_name, checked_version
 from twinslot_tools.output import print_facts, print_json, print_table, say

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import typer
 
 from twinslot_tools import client, shapes
-from twinslot_tools.commands.things import Group, group_path
+from twinslot_tools.commands.named import Group, group_path
 from twinslot_tools.options import DEFAULT_SERVER, Json, Server, checked_segment
 from twinslot_tools.output import print_facts, print_json, print_table, say
 

@@ -3,6 +3,7 @@
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -18,7 +19,7 @@ from twinslot_tools.options import (
     readable,
     run,
 )
-from twinslot_tools.output import print_facts, print_json
+from twinslot_tools.output import print_facts, print_json, say
 from twinslot_tools.signing import load_key, load_specification
 
 
@@ -45,11 +46,19 @@ def publish(
         typer.Option(metavar="FILE", help="Sign here with this publisher's key. [default: the server signs]"),
     ] = None,
     strategy: Annotated[
-        Strategy, typer.Option(help="Offered to nobody, to those it is aimed at, or to every device.")
+        Strategy, typer.Option(help="Offered to nobody, to the devices that its filters match, or to every device.")
     ] = Strategy.GENERAL,
     upgradable_from: Annotated[
         list[str] | None,
         typer.Option("--upgradable-from", metavar="V", help="Only from this version; may be repeated. [default: any]"),
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="ID",
+            help="A filter of devices, which counts with --strategy targeted; repeated: devices that any matches.",
+        ),
     ] = None,
     server: Server = DEFAULT_SERVER,
     json: Json = False,
@@ -67,11 +76,28 @@ def publish(
         version=checked_version(version),
         strategy=strategy.value,
         upgradable_from=[checked_version(each) for each in upgradable_from] if upgradable_from else None,
+        filters=filters or [],
     )
     private_key = load_key(key) if key else None
     with publishing.progress_bar(file, shown=not json) as on_sent:
         published: dict[str, Any] = run(publishing.publish(server, bearer_token(), release, private_key, on_sent))
     if json:
         print_json(published)
-    else:
-        print_facts(f"published {application} {version}", published)
+        return
+    print_facts(
+        f"published {application} {version}", {**published, "upgradable_from": upgradable_from or "any version"}
+    )
+    remark = _remark(published["app"], published["version"], strategy, has_filters=bool(filters))
+    if remark is not None:
+        say(remark)
+
+
+def _remark(app: str, version: str, strategy: Strategy, *, has_filters: bool) -> str | None:
+    """What to say of who gets it, where the options may mean something else than they seem to."""
+    if strategy is Strategy.TARGETED and not has_filters:
+        path = f"/api/v1/applications/{quote(app, safe='')}/releases/{quote(version, safe='')}"
+        body = '{"filters": [{"filter": "ID"}]}'
+        return f"It reaches nobody yet: it is targeted, and has no filter. PATCH {path} with {body} gives it one."
+    if strategy is Strategy.GENERAL and has_filters:
+        return "It goes out to every device: filters count with --strategy targeted."
+    return None

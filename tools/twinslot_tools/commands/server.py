@@ -11,6 +11,7 @@ from twinslot_tools.options import Json, is_web_address
 from twinslot_tools.output import print_json, say
 
 MONTH_S = 30 * 24 * 3600
+TEN_YEARS_S = 10 * 365 * 24 * 3600
 
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="The server's data directory.")]
 
@@ -73,7 +74,9 @@ def token(
         list[str] | None,
         typer.Option("--scope", metavar="S", help="What it allows; may be repeated. [default: all]"),
     ] = None,
-    ttl: Annotated[int, typer.Option("--ttl", min=1, metavar="SECONDS", help="How long it is good.")] = MONTH_S,
+    ttl: Annotated[
+        int, typer.Option("--ttl", min=1, max=TEN_YEARS_S, metavar="SECONDS", help="How long it is good.")
+    ] = MONTH_S,
     json: Json = False,
 ) -> None:
     """Print a token for the server's management API, for whoever can read its data directory."""

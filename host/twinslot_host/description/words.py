@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from twinslot_host.openapi_schemas import PREFIX, Schema
+from twinslot_host.description.schemas import PREFIX, Schema
 
 _WORDS = {"string": "text", "integer": "integer", "number": "number", "boolean": "true or false", "null": "null"}
 _FORMATS = {"date-time": "date", "binary": "file", "uuid": "UUID"}

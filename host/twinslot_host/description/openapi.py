@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from twinslot_host.config import SCOPES
+from twinslot_host.description.schemas import Schema, Schemas
+from twinslot_host.description.tables import BEARER, CLIENT, DESCRIPTION, SCOPE_TEXTS, part_of
 from twinslot_host.errors import Invalid, TooLarge, TooSlow, TwinslotError, Unauthorized, WrongType
 from twinslot_host.handlers.routes import JSON, MULTIPART, Route, Routes
 from twinslot_host.handlers.surfaces import OAUTH
-from twinslot_host.openapi_schemas import Schema, Schemas
-from twinslot_host.openapi_tables import BEARER, CLIENT, DESCRIPTION, SCOPE_TEXTS, part_of
 
 Document = dict[str, Any]
 

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from twinslot_host.openapi import Document
-from twinslot_host.openapi_schemas import Schema
-from twinslot_host.reference_curl import curl
-from twinslot_host.reference_types import Piece, limits, name_of, pieces
+from twinslot_host.description.curl import curl
+from twinslot_host.description.openapi import Document
+from twinslot_host.description.schemas import Schema
+from twinslot_host.description.words import Piece, limits, name_of, pieces
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 

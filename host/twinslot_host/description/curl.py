@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from twinslot_host.openapi import Document
-from twinslot_host.openapi_schemas import Schema
-from twinslot_host.reference_types import name_of
+from twinslot_host.description.openapi import Document
+from twinslot_host.description.schemas import Schema
+from twinslot_host.description.words import name_of
 
 _CREDENTIALS = {
     "oauth2": ' -H "Authorization: Bearer $TWINSLOT_TOKEN"',
