@@ -357,7 +357,7 @@ from twinslot.errors import TwinslotError
 def main():
     for index in (0, 1):
         try:
-            hw.slot(index).write_sector(0, memoryview(bytearray(4096)))
+            hw.Slot(index).write_sector(0, memoryview(bytearray(4096)))
             print("slot", index, "written")
         except TwinslotError as error:
             print("slot", index, error)
