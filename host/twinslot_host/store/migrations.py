@@ -233,4 +233,80 @@ _ACCOUNTS_AND_SOFTWARE = (
     "CREATE INDEX events_by_account ON events (account_id, id)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _ACCOUNTS_AND_SOFTWARE)
+_OPERATIONS = (
+    """CREATE TABLE workflows (
+        id TEXT PRIMARY KEY,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        name TEXT NOT NULL,
+        command TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX workflows_by_account ON workflows (account_id, created_at_ms)",
+    # `workflow_id` is what was submitted; the workflow may be gone. `target_name` is as it was then.
+    """CREATE TABLE jobs (
+        id TEXT PRIMARY KEY,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        name TEXT NOT NULL,
+        workflow_id TEXT NOT NULL,
+        command TEXT NOT NULL,
+        target TEXT NOT NULL CHECK (target IN ('device', 'group', 'tag')),
+        target_name TEXT NOT NULL,
+        timeout_s INTEGER NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        deleted_at_ms INTEGER
+    ) STRICT""",
+    "CREATE INDEX jobs_by_account ON jobs (account_id, created_at_ms)",
+    # `place` orders a device's queue. `device` is the id that the device had; `device_id` is NULL once it is deleted.
+    """CREATE TABLE operations (
+        place INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        device_id INTEGER REFERENCES devices (id),
+        device TEXT NOT NULL,
+        job_id TEXT REFERENCES jobs (id),
+        kind TEXT NOT NULL CHECK (kind IN ('command', 'install', 'uninstall')),
+        request TEXT NOT NULL,
+        timeout_s INTEGER NOT NULL,
+        state TEXT NOT NULL CHECK
+            (state IN ('queued', 'sent', 'running', 'succeeded', 'failed', 'timed out', 'cancelled')),
+        is_over INTEGER NOT NULL DEFAULT 0 CHECK (is_over IN (0, 1)),
+        stop INTEGER NOT NULL DEFAULT 0 CHECK (stop IN (0, 1)),
+        attempt INTEGER NOT NULL DEFAULT 0,
+        parts INTEGER NOT NULL DEFAULT 0,
+        progress INTEGER,
+        exit_code INTEGER,
+        reason TEXT NOT NULL DEFAULT '',
+        output TEXT NOT NULL DEFAULT '',
+        errors TEXT NOT NULL DEFAULT '',
+        cut INTEGER NOT NULL DEFAULT 0 CHECK (cut IN (0, 1)),
+        created_at_ms INTEGER NOT NULL,
+        started_at_ms INTEGER,
+        heard_at_ms INTEGER,
+        ended_at_ms INTEGER
+    ) STRICT""",
+    "CREATE INDEX operations_by_queue ON operations (device_id, is_over, place)",
+    "CREATE INDEX operations_by_job ON operations (job_id, place)",
+    "CREATE INDEX operations_by_account ON operations (account_id, place)",
+    # What the device last told of its packages, as JSON, and by which digest it calls that.
+    "ALTER TABLE devices ADD COLUMN inventory TEXT",
+    "ALTER TABLE devices ADD COLUMN inventory_digest TEXT",
+    "ALTER TABLE devices ADD COLUMN inventory_at_ms INTEGER",
+    """CREATE TABLE packages (
+        id TEXT PRIMARY KEY,
+        account_id TEXT NOT NULL REFERENCES accounts (id),
+        name TEXT NOT NULL,
+        version TEXT NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        UNIQUE (account_id, name, version)
+    ) STRICT""",
+    """CREATE TABLE package_files (
+        package_id TEXT NOT NULL REFERENCES packages (id),
+        path TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        PRIMARY KEY (package_id, path)
+    ) STRICT""",
+    "CREATE INDEX package_files_by_sha256 ON package_files (sha256)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _ACCOUNTS_AND_SOFTWARE, _OPERATIONS)
