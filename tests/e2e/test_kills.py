@@ -18,7 +18,8 @@ from .conftest import Site
 from .lab import Bench, Flash, app_image, cut_off_in_trial
 
 SEED = int(os.environ.get("TWINSLOT_SEED", str(random.SystemRandom().randrange(1 << 32))))
-KILLS = 20
+PARTS = range(4)
+KILLS_A_PART = 5
 TWINSLOT = Path(sys.executable).with_name("twinslot")
 
 
@@ -46,8 +47,11 @@ def _kill_during(command: list[str], after_s: float) -> None:
     process.stdout.close()
 
 
-def test_board_killed_at_random_moments_of_an_update_ends_on_the_new_version(site: Site, tmp_path: Path) -> None:
-    dice = _random("board")
+@pytest.mark.parametrize("part", PARTS)
+def test_board_killed_at_random_moments_of_an_update_ends_on_the_new_version(
+    part: int, site: Site, tmp_path: Path
+) -> None:
+    dice = _random(f"board {part}")
     image = app_image("1.1.0", size_bytes=400_000)
     site.publish(image, "1.1.0")
     fresh = site.flash()
@@ -56,7 +60,7 @@ def test_board_killed_at_random_moments_of_an_update_ends_on_the_new_version(sit
     started = time.monotonic()
     subprocess.run(_sim(site, flash, "1.1.0"), check=True, stdout=subprocess.DEVNULL)
     update_s = time.monotonic() - started
-    for _ in range(KILLS):
+    for _ in range(KILLS_A_PART):
         shutil.copy(fresh, flash)
         _kill_during(_sim(site, flash, "1.1.0"), dice.uniform(0, update_s))
         assert Flash(flash).slots["ota_0"] == Flash(fresh).slots["ota_0"]
@@ -67,7 +71,7 @@ def test_board_killed_at_random_moments_of_an_update_ends_on_the_new_version(sit
         assert (look.boot, look.states["ota_1"]) == ("ota_1", "VALID")
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", PARTS)
 async def test_power_cut_at_random_operations_ends_on_the_new_version(site: Site, part: int) -> None:
     dice = _random(f"operation {part}")
     image = app_image("1.1.0", size_bytes=40_000)
@@ -76,7 +80,7 @@ async def test_power_cut_at_random_operations_ends_on_the_new_version(site: Site
     async with Bench(whole) as bench:
         await bench.confirmed("1.1.0")
         operations = bench.board.flash_ops
-    for number in range(5):
+    for number in range(KILLS_A_PART):
         flash = site.flash(f"cut-{part}-{number}")
         op, keep = dice.randint(1, operations), dice.choice([0, 1, 16, 128, 255, 4000])
         async with Bench(flash, cut_at_op=op, keep_bytes=keep) as bench:
@@ -107,8 +111,11 @@ async def test_trial_that_a_power_cut_ended_is_confirmed_without_a_new_download(
     assert "downloading" not in bench.log
 
 
-def test_server_killed_at_random_moments_of_a_publish_keeps_what_it_acknowledged(site: Site, tmp_path: Path) -> None:
-    dice = _random("server")
+@pytest.mark.parametrize("part", PARTS)
+def test_server_killed_at_random_moments_of_a_publish_keeps_what_it_acknowledged(
+    part: int, site: Site, tmp_path: Path
+) -> None:
+    dice = _random(f"server {part}")
     file = tmp_path / "image.bin"
     file.write_bytes(app_image("1.0.1", size_bytes=1_400_000))
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -117,7 +124,7 @@ def test_server_killed_at_random_moments_of_a_publish_keeps_what_it_acknowledged
     started = time.monotonic()
     subprocess.run([*publish, "1.0.1"], check=True, env=environment, stdout=subprocess.DEVNULL)
     publish_s = time.monotonic() - started
-    for number in range(KILLS):
+    for number in range(KILLS_A_PART):
         version = f"1.1.{number}"
         process = subprocess.Popen([*publish, version], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         time.sleep(dice.uniform(publish_s / 2, publish_s * 1.1))
