@@ -1,7 +1,10 @@
 """The agent: goes through the states of `states.TABLE`, each a coroutine that returns the event it ended in."""
 
 import asyncio
+import gc
 import time
+
+from micropython import const
 
 from . import config, configuration, hw, record, states, trial, update
 from .errors import RecordUnreadable, Rejected, Unreachable
@@ -10,11 +13,15 @@ from .log import log
 from .pace import Pace
 from .transfer import Transfer
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from .hooks import Hook
+    from collections.abc import Callable
+    from typing import Any
 
-_FAILURES_BEFORE_RESET = 5
+    from .hooks import Hook
+    from .telling import Telling
+
+_FAILURES_BEFORE_RESET = const(5)
 
 SAFE_AFTER_CRASHES = 5
 """So many boots in a row that ended in an exception leave the board to the agent alone (boot/main.py)."""
@@ -24,24 +31,46 @@ async def _idle(agent: "Agent") -> str:
     """The application has its specification, the wait is over and the server was asked; with an offer or without."""
     await configuration.took(agent)
     await agent.pace.pause()
+    liaison = agent.liaison
     try:
-        await agent.liaison.check_in()
+        if agent.untold:
+            await _operations().deliver(agent)
+        await liaison.check_in(0 if agent.safe else agent.wait_s)
+        wanted = liaison.orders.get("inventory")
+        if wanted:
+            from .inventory import tell
+
+            await tell(liaison)
     except (Unreachable, Rejected) as error:
         log(error)
-        agent.pace.back_off()
+        agent.pace.back_off(error.wait_s)
         return "nothing"
     if not agent.safe and hw.crashes():
         hw.set_crashes(0)
-    if agent.liaison.offer:
+    if liaison.orders.get("operation"):
+        return "ordered"
+    if liaison.offer:
         return "offered"
-    agent.pace.poll_after(agent.liaison.poll_s)
+    agent.pace.poll_after(0 if wanted else liaison.poll_s)
     return "nothing"
+
+
+def _operations() -> "Any":
+    """The module that knows operations: 20 KiB of RAM, which a board without any keeps."""
+    gc.collect()
+    threshold = gc.threshold()
+    gc.threshold(1024)  # as in `__init__.py`
+    from . import operations
+
+    gc.threshold(threshold)
+    return operations
 
 
 _STATES = {
     "booting": trial.booting,
     "settling": trial.settling,
     "idle": _idle,
+    "working": lambda agent: _operations().working(agent),
     "judging": update.judging,
     "downloading": update.downloading,
     "switching": update.switching,
@@ -62,8 +91,10 @@ class Agent:
       self-test; in a trial an exception ends that;
     - `self_test()` returns whether the application works, asked in a trial; an exception counts as no.
 
-    An exception in one of the first two ends that attempt; the next check-in makes another. What has no underscore is
-    for the states. Raises ConfigError when the board is not provisioned or has no second slot.
+    An exception in one of the first two ends that attempt; the next check-in makes another. `operation` is the "id" and
+    "attempt" of the operation that runs, None when there is none. What else has no underscore is for the states.
+
+    Raises ConfigError when the board is not provisioned or has no second slot.
     """
 
     def __init__(
@@ -87,6 +118,11 @@ class Agent:
         self.specification = b""  # the release's, until it is stored; empty when it brings none
         self.took: "bool | None" = None  # whether the application took the specification in force, None: not yet given
         self.failure: "tuple[str, str]" = ("", "")  # event and reason of what `undoing` records
+        self.verbs: dict = {}
+        self.operation: "dict | None" = None
+        self.telling: "Telling | None" = None  # of the last operation, until its outcome was told
+        self.untold = bool(hw.load_operation())
+        self.wait_s = 0  # how long the server may hold a check-in
         self._machine = states.Machine()
 
     def set_hooks(self, on_progress: "Hook", consent: "Hook", self_test: "Hook", configure: "Hook") -> None:
@@ -95,6 +131,21 @@ class Agent:
         self.consent = consent
         self.self_test = self_test
         self.configure = configure
+
+    def verb(self, name: str) -> "Callable":
+        """A decorator: commands that begin with the word `name` call the function, plain or asynchronous, with their
+        other words as texts. What it prints itself, and what it returns, is the command's output; an exception makes
+        it fail, `SystemExit(n)` with that exit code.
+
+        A plain function stops the whole board while it runs: it can't be told to stop, and what it prints beyond
+        4 KiB is cut.
+        """
+
+        def register(function: "Callable") -> "Callable":
+            self.verbs[name] = function
+            return function
+
+        return register
 
     @property
     def state(self) -> str:
@@ -105,6 +156,7 @@ class Agent:
         """Never returns. An error that nothing foresaw is printed and waited out; where the same state fails over and
         over, the board restarts."""
         failures = 0
+        self.wait_s = self.config.wait_s
         while True:
             try:
                 await self._step()

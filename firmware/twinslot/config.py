@@ -7,12 +7,14 @@ from .errors import ConfigError
 
 PATH = "/twinslot.json"
 _REQUIRED = ("server", "group", "device", "key", "app", "version", "trusted")
+_WAIT_MAX_S = 300  # docs/protocol.md
 
 
 class Config:
     """`server` is a base address; `key` and `trusted` are bytes; `wifi` is None or {"ssid", "password"}; `ca` is None
     or the path of a PEM file; `trial_s` is how long a new image may take to prove itself; `poll_s` replaces the
-    server's figure unless 0."""
+    server's figure unless 0; `wait_s` is how long the server may hold a check-in open; `allow_exec` and
+    `allow_packages` say what an operation may do."""
 
     def __init__(self, fields: dict) -> None:
         for name in _REQUIRED:
@@ -26,12 +28,15 @@ class Config:
             self.app: str = fields["app"]
             self.version: str = fields["version"]
             self.trusted: "list[bytes]" = [a2b_base64(key) for key in fields["trusted"]]
+            self.wait_s: int = max(0, min(_WAIT_MAX_S, int(fields.get("wait_s", 0))))
         except (ValueError, TypeError, AttributeError) as error:
             raise ConfigError("{}: {}; provision the board again".format(PATH, error))
         self.wifi: "dict | None" = fields.get("wifi")
         self.ca: "str | None" = fields.get("ca")
         self.trial_s: int = fields.get("trial_s", 300)
         self.poll_s: int = fields.get("poll_s", 0)
+        self.allow_exec: bool = fields.get("allow_exec") is True
+        self.allow_packages: bool = fields.get("allow_packages", True) is True
 
 
 def load() -> Config:

@@ -10,15 +10,23 @@ class ConfigError(TwinslotError):
 
 
 class Unreachable(TwinslotError):
-    """The server was not reached, or what answered could not prove to be it: wait, then try again."""
+    """The server was not reached, or what answered could not prove to be it: wait, `wait_s` at least, and try again."""
+
+    wait_s = 0
 
 
 class Rejected(TwinslotError):
     """The server has said, and signed, that it will never take this: drop it."""
 
+    wait_s = 0
+
 
 class TransferError(TwinslotError):
     """The release did not arrive whole, or NVS did not take it: nothing was switched, try again later."""
+
+
+class PackageError(TwinslotError):
+    """The package is not installed, or not removed; what was installed before still is: report it, and why."""
 
 
 class NotBootable(TwinslotError):

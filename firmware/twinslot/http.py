@@ -5,9 +5,11 @@ One request a connection. Answers need a Content-Length; a chunked one is refuse
 
 import asyncio
 
+from micropython import const
+
 from .errors import Unreachable
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from ssl import SSLContext
@@ -16,10 +18,10 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     Stream = Any  # asyncio's, for both directions; the stubs split it in two
 
-_HEAD_MAX_BYTES = 2048
-_BODY_MAX_BYTES = 8192
-_SILENCE_S = 20
-_REQUEST_S = 60
+_HEAD_MAX_BYTES = const(2048)
+_BODY_MAX_BYTES = const(8192)
+_SILENCE_S = const(20)
+_REQUEST_S = const(60)
 
 
 class Answer:
@@ -31,11 +33,13 @@ class Answer:
             self.status = int(lines[0].split(b" ")[1])
             pairs = [line.split(b":", 1) for line in lines[1:] if line]
             self.headers = {str(name, "ascii").lower(): str(value, "ascii").strip() for name, value in pairs}
-            self.length = int(self.headers.get("content-length", "0" if self.status == 204 else "-1"))
+            self.length = int(self.headers.get("content-length", "-1"))
         except (ValueError, IndexError, UnicodeError):
             raise Unreachable("what answered does not speak HTTP")
         if self.length < 0:
-            raise Unreachable("an answer without a length")
+            if self.status != 204 and self.status // 100 != 3:
+                raise Unreachable("an answer without a length")
+            self.length = 0  # of a redirect, the head is all that matters
         self._stream = stream
         self._early = early
         self._left = self.length
@@ -58,11 +62,13 @@ class Answer:
         return n
 
 
-async def _soon(awaitable: "Awaitable[T]") -> "T":
+async def _soon(awaitable: "Awaitable[T]", wait_s: int = 0) -> "T":
+    """What it comes to within 20 s, and `wait_s` more. Raises Unreachable."""
+    limit_s = _SILENCE_S + wait_s
     try:
-        return await asyncio.wait_for(awaitable, _SILENCE_S)
+        return await asyncio.wait_for(awaitable, limit_s)
     except asyncio.TimeoutError:
-        raise Unreachable("no answer for {} s".format(_SILENCE_S))
+        raise Unreachable("no answer for {} s".format(limit_s))
     except (OSError, ValueError) as error:  # ValueError: the certificate's name is another
         raise Unreachable("connection: {}".format(error))
 
@@ -93,15 +99,21 @@ class Client:
         self._tls = _verifying_context(ca) if scheme == "https" else None
         self._head = bytearray(_HEAD_MAX_BYTES)
 
-    async def request(self, method: str, path: str, headers: "dict[str, str]", body: bytes) -> "tuple[Answer, bytes]":
-        """The answer and its whole body, at most 8 KiB. Raises Unreachable when there is none within 60 s."""
+    async def request(
+        self, method: str, path: str, headers: "dict[str, str]", body: bytes, wait_s: int = 0
+    ) -> "tuple[Answer, bytes]":
+        """The answer and its whole body, at most 8 KiB, of a server that may wait so long before it answers. Raises
+        Unreachable when there is none within 60 s more."""
+        limit_s = _REQUEST_S + wait_s
         try:
-            return await asyncio.wait_for(self._request(method, path, headers, body), _REQUEST_S)
+            return await asyncio.wait_for(self._request(method, path, headers, body, wait_s), limit_s)
         except asyncio.TimeoutError:
-            raise Unreachable("no whole answer within {} s".format(_REQUEST_S))
+            raise Unreachable("no whole answer within {} s".format(limit_s))
 
-    async def _request(self, method: str, path: str, headers: "dict[str, str]", body: bytes) -> "tuple[Answer, bytes]":
-        stream, answer = await self.open(method, path, headers, body)
+    async def _request(
+        self, method: str, path: str, headers: "dict[str, str]", body: bytes, wait_s: int
+    ) -> "tuple[Answer, bytes]":
+        stream, answer = await self.open(method, path, headers, body, wait_s)
         try:
             if answer.length > _BODY_MAX_BYTES:
                 raise Unreachable("an answer of {} bytes".format(answer.length))
@@ -114,7 +126,7 @@ class Client:
             await stream.wait_closed()  # `close` does nothing (extmod/asyncio/stream.py)
 
     async def open(
-        self, method: str, path: str, headers: "dict[str, str]", body: bytes = b""
+        self, method: str, path: str, headers: "dict[str, str]", body: bytes = b"", wait_s: int = 0
     ) -> "tuple[Stream, Answer]":
         """The stream, which the caller closes, and the answer, whose body is still to be read."""
         stream, _ = await _soon(self._connect())
@@ -123,7 +135,7 @@ class Client:
             lines += ["{}: {}".format(name, value) for name, value in headers.items()]
             lines += ["Content-Length: {}".format(len(body)), "Connection: close", "", ""]
             await _soon(_send(stream, "\r\n".join(lines).encode() + body))
-            return stream, await self._read_head(stream)
+            return stream, await self._read_head(stream, wait_s)
         except BaseException:
             await stream.wait_closed()
             raise
@@ -134,11 +146,11 @@ class Client:
             return asyncio.open_connection(self._host, self._port, self._tls, self._host)  # pyright: ignore[reportCallIssue]
         return asyncio.open_connection(self._host, self._port)
 
-    async def _read_head(self, stream: "Stream") -> Answer:
+    async def _read_head(self, stream: "Stream", wait_s: int) -> Answer:
         view = memoryview(self._head)
         got = 0
         while got < _HEAD_MAX_BYTES:
-            n = await _soon(_some(stream, view[got:]))
+            n = await _soon(_some(stream, view[got:]), wait_s)
             if not n:
                 raise Unreachable("the connection ended before an answer")
             end = self._head.find(b"\r\n\r\n", max(0, got - 3), got + n)

@@ -6,6 +6,7 @@ import time
 
 import machine
 from esp32 import NVS, Partition
+from micropython import const
 
 from . import otadata, record
 from .errors import ConfigError, NotBootable, RecordUnreadable, TransferError, TwinslotError
@@ -14,7 +15,9 @@ _RECORD = "state"
 _FLOOR = "floor"
 _CRASHES = "crashes"
 _SPECIFICATION_STATE = "spec_state"  # boot/boot.py has the same name
-_NVS_NOT_FOUND = -0x1102
+OPERATION = "operation"
+OPERATION_MAX_BYTES = 1280
+_NVS_NOT_FOUND = const(-0x1102)
 _APP_SLOTS = ("ota_0", "ota_1")
 
 
@@ -167,6 +170,12 @@ def keep_specification() -> None:
         _keep_or_forget(_SPECIFICATION_STATE, otadata.VALID)
 
 
+def load_operation() -> bytes:
+    """What is kept of an operation (`outcome.py`); empty when there is nothing."""
+    data = bytearray(OPERATION_MAX_BYTES)
+    return bytes(data[: load_blob(OPERATION, data)])
+
+
 def image_on_trial() -> bool:
     """Whether the running image has yet to be confirmed."""
     return slot_states()[running_slot()] in (otadata.PENDING_VERIFY, otadata.ABORTED)
@@ -228,10 +237,17 @@ reset = machine.reset
 Watchdog = machine.WDT  # a second one changes the first one's timeout (ports/esp32/machine_wdt.c)
 
 
+started_s = time.time()
+"""When the package was imported, by the clock as it shows the time now."""
+
+
 def set_clock(unix_s: int) -> None:
     """The clock shows `unix_s`, Unix seconds, when it was more than 2 s off. The chip's own epoch may be 2000."""
+    global started_s
     offset_s = 0 if time.gmtime(0)[0] == 1970 else 946684800
-    if abs(time.time() + offset_s - unix_s) > 2:
+    late_s = unix_s - offset_s - time.time()
+    if abs(late_s) > 2:
+        started_s += late_s
         year, month, day, hour, minute, second, weekday = time.gmtime(unix_s - offset_s)[:7]
         machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
 

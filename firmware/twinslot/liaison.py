@@ -3,20 +3,31 @@
 import asyncio
 import gc
 import os
+import sys
 from binascii import hexlify
+
+from micropython import const
 
 from . import hw
 from .errors import Rejected, Unreachable
 from .log import log
 from .server import Server
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from .config import Config
     from .pace import Pace
     from .record import Record
 
-_WIFI_WAIT_S = 20
+_WIFI_WAIT_S = const(20)
+NO_PACKAGES = "4f53cda18c2baa0c"
+"""The digest of an inventory without packages."""
+
+
+def _inventory() -> str:
+    """What `packages.digest` is. Where there are no packages, that module is not in the way."""
+    packages = sys.modules.get("twinslot.packages")
+    return packages.digest() if packages else NO_PACKAGES
 
 
 def random_id() -> str:
@@ -25,7 +36,8 @@ def random_id() -> str:
 
 
 class Liaison:
-    """`offer` is the server's last one, not yet checked, empty for none; `client` fetches transfers."""
+    """`offer` is the server's last one, not yet checked, empty for none; `orders` is what else was in its answer;
+    `client` fetches transfers."""
 
     def __init__(self, config: "Config", record: "Record", pace: "Pace", slot_size: int, safe: bool) -> None:
         self._config = config
@@ -37,6 +49,7 @@ class Liaison:
         self._safe = safe
         self.client = self._server.client
         self.offer: dict = {}
+        self.orders: dict = {}
 
     @property
     def chip(self) -> int:
@@ -45,11 +58,12 @@ class Liaison:
 
     @property
     def poll_s(self) -> int:
-        """How long to wait between check-ins that bring nothing."""
-        return self._config.poll_s or self._server.poll_s
+        """How long to wait between check-ins that bring nothing: not at all after one that was held to its end."""
+        return self._server.poll_s and (self._config.poll_s or self._server.poll_s)
 
-    async def check_in(self) -> None:
-        """The server has heard from this board, has been given what it had not acknowledged, and has made its offer.
+    async def check_in(self, wait_s: int = 0) -> None:
+        """The server has heard from this board, has been given what it had not acknowledged, and has made its offer,
+        if need be when `wait_s` was over.
 
         Raises Unreachable or Rejected.
         """
@@ -57,29 +71,36 @@ class Liaison:
         await self._deliver_report()
         confirmed, running = self._record.confirmed, self._record.running
         gc.collect()
-        answer = await self._server.check(
-            {
-                "app": self._config.app,
-                "version": running["version"],
-                "confirmed_version": confirmed["version"],
-                "sequence": confirmed["sequence"],
-                "state": "trial" if self._record.trial else "safe" if self._safe else "idle",
-                "image": running["sha256"],
-                "chip": self._chip,
-                "slot_size": self._slot_size,
-                "free_heap": gc.mem_free(),
-                "reset_cause": hw.reset_cause(),
-            }
-        )
+        status: dict = {
+            "app": self._config.app,
+            "version": running["version"],
+            "confirmed_version": confirmed["version"],
+            "sequence": confirmed["sequence"],
+            "state": "trial" if self._record.trial else "safe" if self._safe else "idle",
+            "image": running["sha256"],
+            "chip": self._chip,
+            "slot_size": self._slot_size,
+            "free_heap": gc.mem_free(),
+            "reset_cause": hw.reset_cause(),
+            "inventory": _inventory(),
+        }
+        if wait_s:
+            status["wait"] = wait_s
+        self.orders = await self._server.ask("/check", status)
         hw.set_clock(self._server.time_s)
-        self.offer = answer.get("offer") or {}
+        self.offer = self.orders.pop("offer", None) or {}
+
+    async def ask(self, path: str, document: dict) -> dict:
+        """As `Server.ask`, when Wi-Fi is up."""
+        await self._online()
+        return await self._server.ask(path, document)
 
     async def tell(self, event: str, about: dict, reason: str = "") -> None:
         """The server has been told what happens to the release `about`, if it could be reached."""
         body = {"id": random_id(), "event": event, "version": about["version"], "sequence": about["sequence"]}
         body["reason"] = reason[:200]
         try:
-            await self._server.report(body)
+            await self._server.ask("/report", body)
         except (Unreachable, Rejected) as error:
             log(error)
 
@@ -87,7 +108,7 @@ class Liaison:
         if not self._record.report:
             return
         try:
-            await self._server.report(self._record.report)
+            await self._server.ask("/report", self._record.report)
         except Rejected as error:
             log("report dropped:", error)
         self._record.acknowledge()

@@ -4,12 +4,15 @@ import asyncio
 import os
 import time
 
+from micropython import const
+
 from . import hw
 
-_RETRY_FIRST_S = 5
-_RETRY_LAST_S = 900
-_FEED_S = 5
-_WATCHDOG_MS = 1 << 28  # three days; four times as many ticks are counted in 32 bits (esp_task_wdt_impl_timergroup.c)
+_RETRY_FIRST_S = const(5)
+_RETRY_LAST_S = const(900)
+_FEED_S = const(5)
+# Three days; four times as many ticks are counted in 32 bits (esp_task_wdt_impl_timergroup.c).
+_WATCHDOG_MS = const(1 << 28)
 
 
 def jittered(seconds: float, percent: int) -> float:
@@ -32,11 +35,11 @@ class Pace:
         self._retry_s = 0
         self.pause_s = jittered(seconds, 10)
 
-    def back_off(self) -> None:
-        """Something is: the next wait is twice the last one, from 5 s to 900 s."""
+    def back_off(self, at_least_s: int = 0) -> None:
+        """Something is: the next wait is twice the last one, from 5 s to 900 s, or as long as the server said."""
         self.failing = True
         self._retry_s = min(_RETRY_LAST_S, self._retry_s * 2 or _RETRY_FIRST_S)
-        self.pause_s = jittered(self._retry_s, 25)
+        self.pause_s = max(at_least_s, jittered(self._retry_s, 25))
 
     async def pause(self) -> None:
         """The wait is over, and the watchdog is content."""

@@ -22,6 +22,10 @@ TABLE = {
 
     ("idle",        "nothing"):        "idle",
     ("idle",        "offered"):        "judging",
+    ("idle",        "ordered"):        "working",
+
+    ("working",     "done"):           "idle",         # the outcome is told, or will be before the next check-in
+    ("working",     "broken"):         "idle",
 
     ("judging",     "refused"):        "idle",
     ("judging",     "deferred"):       "idle",         # "not now": asked again at the next check-in

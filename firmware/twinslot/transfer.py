@@ -7,19 +7,21 @@ is its own record of progress: a sector that is right already is not written aga
 import asyncio
 from hashlib import sha256
 
+from micropython import const
+
 from .errors import TransferError
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from .http import Client
     from .hw import Slot
 
-_SECTOR = 4096
-_PIECE = 512
-_GRACE_S = 15
-_SLOWEST_BYTES_PER_S = 2048
+_SECTOR = const(4096)
+_PIECE = const(512)
+_GRACE_S = const(15)
+_SLOWEST_BYTES_PER_S = const(2048)
 
 
 _sector_buffer = bytearray(_SECTOR)  # made when the application imports this, while the heap still has such a piece

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+from micropython import const
+
 from . import hw, states
 from .configuration import took
 from .errors import Rejected, TwinslotError, Unreachable
@@ -13,11 +15,11 @@ from .otadata import PENDING_VERIFY
 from .pace import jittered
 from .specification import IMAGE, SPECIFICATION
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from .agent import Agent
 
-_RETRY_S = 5
+_RETRY_S = const(5)
 
 
 async def booting(agent: "Agent") -> str:
@@ -51,7 +53,7 @@ async def trial(agent: "Agent") -> str:
     log("trial of", version)
     if not agent.record.trial["switched"]:
         agent.record.switched()
-    reason = "expired"
+    reason, retry_s = "expired", _RETRY_S
     while True:
         left_ms = agent.config.trial_s * 1000 - time.ticks_diff(time.ticks_ms(), agent.started_ms)
         if left_ms <= 0:
@@ -67,7 +69,8 @@ async def trial(agent: "Agent") -> str:
         except (Unreachable, Rejected) as error:
             reason = "expired"
             log(error)
-        await asyncio.sleep(jittered(min(_RETRY_S, agent.config.trial_s / 4), 25))
+            retry_s = max(_RETRY_S, error.wait_s)
+        await asyncio.sleep(jittered(min(retry_s, agent.config.trial_s / 4), 25))
     log("{} did not prove itself: {}".format(version, reason))
     agent.record.end(reason)
     return "expired"

@@ -4,6 +4,8 @@ import asyncio
 import gc
 from binascii import a2b_base64, unhexlify
 
+from micropython import const
+
 from . import configuration, hw
 from . import record as records
 from .errors import NotBootable, Refused, TransferError, Unreachable
@@ -14,11 +16,11 @@ from .manifest import Manifest, Rules
 from .otadata import NEW
 from .specification import IMAGE, SPECIFICATION
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from .agent import Agent
 
-_SHOW_PERCENT = 5
+_SHOW_PERCENT = const(5)
 
 
 async def judging(agent: "Agent") -> str:

@@ -1,0 +1,44 @@
+"""What a command prints, and nobody else: `print` knows which task it is called in."""
+
+import asyncio
+import builtins
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .output import Output
+
+
+class Capture:
+    """Within `with`, what the task that entered it prints goes into `output`, and into `errors` with
+    `file=sys.stderr`. What other tasks print, those that it starts too, goes where it went."""
+
+    def __init__(self, output: "Output", errors: "Output") -> None:
+        self._output = output
+        self._errors = errors
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._print = builtins.print
+        builtins.print = self._captured
+
+    def __exit__(self, *_: object) -> None:
+        builtins.print = self._print
+
+    def _captured(self, *words: object, **how: object) -> None:
+        into = self._of(how.get("file"))
+        if into is None:
+            self._print(*words, **how)  # pyright: ignore[reportArgumentType, reportCallIssue] - as it came
+        else:
+            into.write(str(how.get("sep", " ")).join(str(word) for word in words) + str(how.get("end", "\n")))
+
+    def _of(self, file: object) -> "Output | None":
+        """Where what the running task prints to `file` belongs, None for where it went."""
+        try:
+            if asyncio.current_task() is not self._task:
+                return None
+        except RuntimeError:  # outside of asyncio
+            return None
+        if file is sys.stderr:
+            return self._errors
+        return self._output if file is None or file is sys.stdout else None

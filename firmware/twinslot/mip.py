@@ -1,0 +1,165 @@
+"""Packages as `mip` knows them (micropython-lib, micropython/mip; docs.micropython.org, "Package management"). Pure.
+
+A package is a `package.json`, or a single `.py` or `.mpy`. Of a package.json, `urls` are pairs of a path in the package
+and an address, `hashes` pairs of a path and the beginning of a SHA-256, by which an index has the file, and `deps`
+pairs of another package and its version. Ours has `sha256` too, by path (docs/protocol.md).
+
+Everything here comes from outside: what is not as it should be raises PackageError.
+"""
+
+import json
+from binascii import hexlify
+from hashlib import sha256
+
+from . import uris
+from .errors import PackageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import IO
+
+_FILES_MAX = 64
+_DOCUMENTS_MAX = 16
+_PATH_MAX = 128
+_DEPTH_MAX = 8
+_TEXT_MAX = 64
+_HEX = "0123456789abcdef"
+_HASH_MIN = 8
+_OURS = ("twinslot", "app", "boot", "main")  # what decides whether a board can still be reached
+_TAKEN = ("index.json", "index.json.new")  # in the folder of all packages
+_INDEX = "/package/"
+
+
+def checked_name(text: object) -> str:
+    """The text, which can be a package's name or version."""
+    if not isinstance(text, str) or not 0 < len(text) <= _TEXT_MAX or text in _TAKEN or text[0] in "._+-":
+        raise PackageError("no package's name or version")
+    if not all("a" <= c.lower() <= "z" or "0" <= c <= "9" or c in "._+-" for c in text):
+        raise PackageError("no package's name or version")
+    return text
+
+
+def checked_path(path: str) -> str:
+    """The path, which is one inside a package's folder, and takes nothing's place that the board needs."""
+    parts = path.split("/")
+    bad = len(path) > _PATH_MAX or len(parts) > _DEPTH_MAX or any(part in ("", ".", "..") for part in parts)
+    if bad or any(not " " <= c <= "~" or c == "\\" for c in path):
+        raise PackageError("no path for a file: " + repr(path[:_PATH_MAX]))
+    if module(path).lower() in _OURS:
+        raise PackageError("no package may bring " + path)
+    return path
+
+
+def module(path: str) -> str:
+    """The top-level module that the file belongs to."""
+    first, slash, _ = path.partition("/")
+    return first if slash else first.rpartition(".")[0] or first
+
+
+class Plan:
+    """What the package at `uri` is made of, with all that it depends on, once each of `unread` was given to `read`.
+
+    `files` are paths, each with its address and the beginning of its SHA-256, hex, empty when that is not known;
+    `sha256` is what the bytes at `uri` must have, or empty.
+    """
+
+    def __init__(self, uri: str, sha256: str) -> None:
+        self.files: "dict[str, tuple[str, str]]" = {}
+        self.unread: "list[tuple[str, str, str]]" = []  # address, branch, hash
+        self._known: "list[str]" = []
+        self._lower: "dict[str, str]" = {}
+        self._depend(uri, "", sha256)
+
+    def modules(self) -> "list[str]":
+        """The top-level modules, sorted."""
+        return sorted({module(path) for path in self.files if _is_module(path)})
+
+    def digest(self) -> str:
+        """Names the files, by path and hash; empty when the hash of one is not known."""
+        if not all(start for _, start in self.files.values()):
+            return ""
+        files = sorted((path, start) for path, (_, start) in self.files.items())
+        return hexlify(sha256(json.dumps(files).encode()).digest()).decode()[:16]
+
+    def read(self, uri: str, branch: str, document: "IO[bytes]") -> None:
+        """The package.json `document`, which lies at `uri`, is part of the plan. `branch` is what its short addresses
+        mean, empty for the usual one."""
+        try:
+            package = json.load(document)
+        except ValueError:
+            raise PackageError("package.json: not JSON")
+        if not isinstance(package, dict) or not isinstance(package.get("sha256", {}), dict):
+            raise PackageError("package.json: not a package")
+        index, from_index, below = uri.partition(_INDEX)
+        for path, start in _pairs(package, "hashes"):
+            if not from_index:
+                raise PackageError("package.json: hashes, and no index that has them")
+            self._add(path, index + "/file/" + start[:2] + "/" + start, start)
+        for path, address in _pairs(package, "urls"):
+            self._add(path, uris.full(uris.joined(uri, address), branch), package.get("sha256", {}).get(path, ""))
+        for name, version in _pairs(package, "deps"):
+            if uris.is_full(name):
+                self._depend(name, version, "")
+            elif from_index:
+                kind = below.split("/")[0]
+                name = "{}/{}/{}".format(kind, checked_name(name), checked_name(version or "latest"))
+                self._depend(index + _INDEX + name + ".json", "", "")
+            else:
+                raise PackageError("depends on {}, without saying where that is".format(name[:_TEXT_MAX]))
+
+    def check(self) -> None:
+        """There are files, and none lies where another needs a folder."""
+        if not self.files:
+            raise PackageError("a package without files")
+        for path in self._lower:
+            while "/" in path:
+                path = path.rpartition("/")[0]
+                if path in self._lower:
+                    raise PackageError("both a file and a folder: " + path)
+
+    def _depend(self, uri: str, branch: str, sha256: str) -> None:
+        uri = uris.full(uri, branch)
+        path, mark, query = uri.partition("?")
+        name = path.rpartition("/")[2]
+        if _is_module(name):
+            self._add(name, uri, sha256)
+            return
+        if not path.startswith("/") and not name.endswith(".json"):
+            uri = path + ("package.json" if not name else "/package.json") + mark + query
+        if uri in self._known:
+            return
+        if len(self._known) == _DOCUMENTS_MAX:
+            raise PackageError("made of more than {} packages".format(_DOCUMENTS_MAX))
+        self._known.append(uri)
+        self.unread.append((uri, branch, sha256))
+
+    def _add(self, path: str, uri: str, start: object) -> None:
+        if start and not _is_hash(start):
+            raise PackageError("no SHA-256: that of " + path[:_PATH_MAX])
+        same = self._lower.get(checked_path(path).lower())
+        if same is not None:  # names that differ in case alone: not everywhere two files
+            if same != path or self.files[path] != (uri, start):
+                raise PackageError("two files called " + path)
+            return
+        if len(self.files) == _FILES_MAX:
+            raise PackageError("more than {} files".format(_FILES_MAX))
+        self._lower[path.lower()] = path
+        self.files[path] = uri, str(start)
+
+
+def _is_module(path: str) -> bool:
+    return path.rpartition(".")[2] in ("py", "mpy")
+
+
+def _is_hash(text: object) -> bool:
+    return isinstance(text, str) and _HASH_MIN <= len(text) <= 64 and all(c in _HEX for c in text)
+
+
+def _pairs(package: dict, field: str) -> "list[list[str]]":
+    pairs = package.get(field, [])
+    if isinstance(pairs, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], str)
+        for pair in pairs
+    ):
+        return pairs
+    raise PackageError("package.json: {} must be pairs of texts".format(field))

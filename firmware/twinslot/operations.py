@@ -1,0 +1,275 @@
+"""The state of a device that does what its server ordered, once: a command, the installation of a package or its
+removal; and what passes with the server on account of that. Imported with the first operation."""
+
+import asyncio
+import gc
+import io
+import sys
+import time
+
+from . import commandline, hw, outcome, verbs
+from .capture import Capture
+from .errors import PackageError, TransferError, TwinslotError, Unreachable
+from .hooks import settled
+from .log import log
+from .telling import Telling
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .agent import Agent
+    from .output import Output
+
+    Ending = tuple[str, int | None, str]  # state, exit code, reason
+
+_MARGIN_S = 10  # of the watchdog: the time-out comes first, and can be told
+_LONGEST_S = 86400
+_TICK_MS = 250
+_REPORT_MS = 1000
+_SIGN_OF_LIFE_MS = 4000
+_RETRY_MS = 5000
+_FULL_BYTES = 1024
+_RESTART_LOOK_MS = 100
+_NO_COMMAND = 2
+_NO_VERB = 127
+
+
+async def deliver(agent: "Agent") -> None:
+    """The server knows how the last operation ended, if it ended. Raises Unreachable."""
+    if agent.telling is None:
+        report = outcome.untold(hw.load_operation(), hw.reset_cause())
+        if report:
+            agent.telling = Telling(agent.liaison, report["id"], report["attempt"])
+            agent.telling.end_kept(report)
+    if agent.telling is not None:
+        await agent.telling.deliver()
+    agent.telling = None
+    agent.untold = False
+
+
+async def working(agent: "Agent") -> str:
+    """The operation that was ordered has ended, and the server knows, or will be told before the next check-in."""
+    order = agent.liaison.orders["operation"]
+    agent.liaison.orders = {}
+    gc.collect()
+    try:
+        work = Work(agent, order)
+    except (KeyError, TypeError, ValueError):
+        log("not an operation")
+        agent.pace.back_off()
+        return "done"
+    log("operation {}, attempt {}: {}".format(order["id"], order["attempt"], order["kind"]))
+    agent.telling, agent.untold = work.telling, True
+    agent.operation = {"id": order["id"], "attempt": order["attempt"]}
+    try:
+        await work.run()
+    finally:
+        agent.operation = None
+    try:
+        await deliver(agent)
+        agent.pace.poll_after(0)
+    except Unreachable as error:
+        log(error)
+        agent.pace.back_off(error.wait_s)
+    return "done"
+
+
+async def _restart(agent: "Agent", delay_ms: int) -> None:
+    """The board has restarted, as soon after the delay as the agent has nothing else to do."""
+    await asyncio.sleep_ms(delay_ms)
+    while agent.state != "idle":
+        await asyncio.sleep_ms(_RESTART_LOOK_MS)
+    hw.reset()
+
+
+class Work:
+    """One attempt of an operation. What has no underscore is for the verbs; `telling` has what they print."""
+
+    def __init__(self, agent: "Agent", order: dict) -> None:
+        """Raises KeyError, TypeError or ValueError for what is no order."""
+        self.agent = agent
+        self.telling = Telling(agent.liaison, str(order["id"]), int(order["attempt"]))
+        self._order = order
+        self._kind = str(order["kind"])
+        self._timeout_s = max(1, min(_LONGEST_S, int(order["timeout"])))
+        self._wake = asyncio.Event()
+        self._quiet_ms = 0  # how long the server is to be left alone
+        self._trip: "int | TwinslotError | None" = None  # ms of the last report, or why it was not taken
+        self._stopped = False
+
+    async def run(self) -> None:
+        """The attempt has ended, and meanwhile the server was told how it goes."""
+        try:
+            # CUT: nothing has begun; the next check-in tells that it is lost, and the server sends it again.
+            hw.keep(hw.OPERATION, outcome.begun(self._order))
+        except TransferError as error:
+            self.telling.end("failed", None, str(error))
+            return
+        # A second watchdog changes the first one's time-out, so this may be an application's own.
+        hw.Watchdog(timeout=(self._timeout_s + _MARGIN_S) * 1000)
+        doing = asyncio.create_task(self._do())
+        asyncio.create_task(self._end(doing))
+        told_ms = time.ticks_add(time.ticks_ms(), _REPORT_MS - _SIGN_OF_LIFE_MS)
+        while not self.telling.ended:
+            asked = await self._woken()
+            silent_ms = time.ticks_diff(time.ticks_ms(), told_ms)
+            if self.telling.ended or silent_ms < self._quiet_ms:
+                continue
+            if asked or self._is_full or silent_ms >= (_REPORT_MS if self.telling.has_news else _SIGN_OF_LIFE_MS):
+                await self._report(doing)
+                told_ms = time.ticks_ms()
+
+    async def ping(self) -> int:
+        """The ms in which the server has taken a report and answered. Raises Unreachable."""
+        self._trip = None
+        while self._trip is None:
+            self._wake.set()
+            await asyncio.sleep_ms(10)
+        if isinstance(self._trip, TwinslotError):
+            raise self._trip
+        return self._trip
+
+    async def drained(self) -> None:
+        """There is room for what is printed next."""
+        while self._is_full:
+            self._wake.set()
+            await asyncio.sleep_ms(10)
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether there is more than one report's worth of output."""
+        return len(self.telling.output) > _FULL_BYTES
+
+    async def _woken(self) -> bool:
+        """Whether somebody asked for a report, or the operation has ended; else a moment has passed."""
+        try:
+            await asyncio.wait_for_ms(self._wake.wait(), _TICK_MS)
+        except asyncio.TimeoutError:
+            return False
+        self._wake.clear()
+        return True
+
+    async def _report(self, doing: "asyncio.Task") -> None:
+        """The server has the next part; when it said so, what is done was told to stop."""
+        start_ms = time.ticks_ms()
+        try:
+            self._stopped = await self.telling.report()
+            self._trip, self._quiet_ms = time.ticks_diff(time.ticks_ms(), start_ms), 0
+        except Unreachable as error:
+            log(error)
+            self._trip, self._quiet_ms = error, max(_RETRY_MS, error.wait_s * 1000)
+        except MemoryError as error:
+            log(error)
+            self._trip, self._quiet_ms = TwinslotError(str(error)), _RETRY_MS
+        if self._stopped and not doing.done():
+            doing.cancel()
+
+    async def _end(self, doing: "asyncio.Task") -> None:
+        """What is done has ended, or its time has; the outcome is kept."""
+        try:
+            state, exit_code, reason = await asyncio.wait_for(doing, self._timeout_s)
+        except asyncio.TimeoutError:
+            state, exit_code, reason = "timed out", None, "not over within {} s".format(self._timeout_s)
+        except asyncio.CancelledError as error:
+            state, exit_code, reason = "cancelled", None, ""
+            if not self._stopped:
+                state, reason = "failed", type(error).__name__
+        self.agent.pace.outlive_trial()
+        restarts = state == "restarting"
+        if restarts:
+            state = "succeeded"
+        try:
+            is_kept = self.telling.end(state, exit_code, reason, restarts)
+        except MemoryError:  # the outcome matters more than what was printed
+            self.telling.output.drop()
+            self.telling.errors.drop()
+            gc.collect()
+            is_kept = self.telling.end(state, exit_code, reason, restarts)
+        if restarts and is_kept:
+            hw.reset()
+        self._wake.set()
+
+    async def _do(self) -> "Ending":
+        if self._kind == "command":
+            return await self._command()
+        try:
+            if self._kind == "install":
+                await self._install()
+            elif self._kind == "uninstall":
+                from . import packages
+
+                packages.uninstall(self._order["name"], self._order["version"], int(self._order["attempt"]) > 1)
+            else:
+                return "failed", None, "this board knows no operations of kind {}".format(self._kind)
+        except PackageError as error:
+            return "failed", None, str(error)
+        except Exception as error:  # noqa: BLE001 - a broken file system, no memory: the board goes on
+            return "failed", None, type(error).__name__  # its text may hold an address with a password
+        return "succeeded", None, ""
+
+    async def _install(self) -> None:
+        """The package is installed, and the restart that was asked for is due. Raises PackageError."""
+        config = self.agent.config
+        if not config.allow_packages:
+            raise PackageError("this board takes only what its publisher has signed")
+        from . import packages
+        from .fetch import Fetcher
+
+        await packages.install(Fetcher(config.server, config.ca).open, self._order, self._progress, self._say)
+        if self._order.get("reboot"):
+            delay_ms = self._order.get("reboot_delay") or 0
+            self._say("restarts in {} ms".format(delay_ms))
+            asyncio.create_task(_restart(self.agent, delay_ms))
+
+    def _progress(self, percent: int) -> None:
+        self.telling.progress = percent
+
+    def _say(self, line: str) -> None:
+        self.telling.output.write(line + "\n")
+
+    async def _command(self) -> "Ending":
+        """How the command ended, as a shell tells it by exit code."""
+        try:
+            name, *arguments = commandline.split(str(self._order["command"]))
+        except (KeyError, ValueError) as error:
+            return self._failed(_NO_COMMAND, str(error))
+        known = verbs.known(self.agent)
+        if name not in known:
+            return self._failed(_NO_VERB, "no verb {}; there are: {}".format(name, ", ".join(sorted(known))))
+        given = arguments if name in self.agent.verbs else [self] + arguments
+        with Capture(self.telling.output, self.telling.errors):
+            try:
+                result = await settled(known[name](*given))
+                if result is not None:
+                    print(result)
+                return "succeeded", 0, ""
+            except verbs.Restart:
+                return "restarting", 0, ""
+            except SystemExit as ended:
+                return self._exited(ended.args[0] if ended.args else 0)
+            except Exception as error:  # noqa: BLE001 - the application's own; any is told
+                sys.print_exception(error, _Stream(self.telling.errors))
+                return "failed", 1, "{}: {}".format(type(error).__name__, error)
+
+    def _exited(self, code: object) -> "Ending":
+        if code in (None, 0):
+            return "succeeded", 0, ""
+        if not isinstance(code, int):
+            return self._failed(1, str(code))
+        code = code if 0 < code < 256 else 255
+        return "failed", code, "exit code {}".format(code)
+
+    def _failed(self, exit_code: int, why: str) -> "Ending":
+        self.telling.errors.write(why + "\n")
+        return "failed", exit_code, why
+
+
+class _Stream(io.IOBase):
+    """A file whose content is told."""
+
+    def __init__(self, output: "Output") -> None:
+        self._output = output
+
+    def write(self, data: "bytes | bytearray") -> int:
+        """Returns how many bytes were taken: all."""
+        self._output.write(str(bytes(data), "utf-8"))
+        return len(data)
