@@ -5,7 +5,7 @@ BIN := .venv/bin
 WORKERS ?= 4
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help setup demo test fuzz lint clean
+.PHONY: help setup demo test fuzz bench lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -21,6 +21,10 @@ test: setup ## run all tests
 
 fuzz: setup ## send the server far more of what its OpenAPI document allows and forbids than the tests do
 	@TWINSLOT_FUZZ=$(or $(EXAMPLES),500) $(BIN)/pytest tests/host/test_schemathesis.py $(ARGS)
+
+bench: setup ## measure the server beside the least that could do its work
+	@$(BIN)/python bench/held.py
+	@$(BIN)/python bench/check_ins.py
 
 lint: setup ## check style, types and the imports between rooms
 	@$(BIN)/ruff check .

@@ -14,6 +14,7 @@ HARDWARE = {"esp32", "machine", "network"}
 RULES: dict[str, tuple[set[str], bool]] = {
     "firmware/twinslot": ({"twinslot"}, False),
     "firmware/twinslot/hw.py": ({"twinslot"}, True),
+    "bench": ({"twinslot_tools"}, False),
     "boot": ({"twinslot"}, True),
     "examples": ({"twinslot"}, True),
     "host": ({"twinslot_host"}, False),
