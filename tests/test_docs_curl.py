@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ("kaa.md", "iotaap.md")
+PAGES = ("kaa.md", "iotaap.md", "socketxp.md", "everyware.md")
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ASIDE = (
     (re.compile(r"http://127\.0\.0\.1:\d+"), "SERVER"),
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "DATE"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|[A-Z][a-z]{2} \d+, \d{4}, [\d:]+ UTC"), "DATE"),
+    (re.compile(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]+ UTC \d{4}"), "DATE"),
     (re.compile(r"expires=\d+"), "expires=DATE"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "ID"),
     (re.compile(r"\b[0-9a-f]{24}\w*"), "ID"),

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from jinja2 import PackageLoader
 
 from twinslot_host import datadir
 from twinslot_host.config import LINK_LIFE_S
+from twinslot_host.flows import waiting
 from twinslot_host.flows.setup import renew_first
-from twinslot_host.handlers import device, device_auth, problems, reference, setup, transfers
+from twinslot_host.handlers import device, device_auth, packages, problems, reference, setup, transfers
 from twinslot_host.handlers.described import DESCRIBED
 from twinslot_host.issuer import Trusted
 from twinslot_host.listening import Runner, listen
@@ -27,12 +28,17 @@ def make_app(services: Services) -> web.Application:
     app = web.Application(middlewares=middlewares)
     app[SERVICES] = services
     app.on_response_prepare.append(transfers.tag_artifact)
+    app.on_shutdown.append(_answer_held)
+    app.cleanup_ctx.append(_rounds)
     app.add_routes(
         [
             web.post("/device/v1/check", device.check),
             web.post("/device/v1/report", device.report),
+            web.post("/device/v1/operation", device.operation),
+            web.post("/device/v1/inventory", device.inventory),
             web.get("/device/v1/keys", device.keys),
             web.get("/device/v1/transfers/{sha256}", transfers.transfer),
+            web.get("/device/v1/packages/{id}", packages.manifest),
             web.get("/setup", setup.page),
             web.post("/setup", setup.submit),
         ]
@@ -43,6 +49,18 @@ def make_app(services: Services) -> web.Application:
     aiohttp_jinja2.setup(app, loader=PackageLoader("twinslot_host", "web"), autoescape=True)
     reference.set_up(app, DESCRIBED)
     return app
+
+
+async def _answer_held(app: web.Application) -> None:
+    app[SERVICES].held.stop()
+
+
+async def _rounds(app: web.Application) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(rounds(app[SERVICES])) for rounds in (waiting.watch, waiting.sweep)]
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 def _announce(address: str, setup_link: str | None) -> None:

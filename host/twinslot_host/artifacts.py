@@ -1,4 +1,4 @@
-"""Images by content: `DATA/artifacts/ab/<sha256>`, each whole and on disk from the moment it has that name."""
+"""Files by content: `DATA/artifacts/ab/<sha256>`, each whole and on disk from the moment it has that name."""
 
 import asyncio
 import hashlib
@@ -59,7 +59,7 @@ class Artifacts:
     def keep(self, incoming: Incoming) -> None:
         """The artifact has its name, durably. Raises StorageFull.
 
-        Power loss: until the caller's transaction is committed no release names it; the next start removes it then.
+        Power loss: until the caller's transaction is committed nothing names it; the next start removes it then.
         """
         target = self.path(incoming.sha256)
         with full_disk_told():
@@ -70,7 +70,7 @@ class Artifacts:
             sync_directory(target.parent)
 
     def discard(self, sha256: str) -> None:
-        """The artifact is gone. The caller has seen that no release uses it."""
+        """The artifact is gone. The caller has seen that nothing uses it."""
         self.path(sha256).unlink(missing_ok=True)
 
 

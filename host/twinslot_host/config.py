@@ -1,6 +1,8 @@
 """Bounds and defaults of the server, with their units."""
 
 DEVICE_BODY_LIMIT_BYTES = 4 * 1024
+INVENTORY_LIMIT_BYTES = 8 * 1024
+OPERATION_LIMIT_BYTES = 16 * 1024  # 2048 characters, each escaped in six bytes, and the rest
 API_BODY_LIMIT_BYTES = 64 * 1024
 REQUEST_LINE_LIMIT_BYTES = 64 * 1024  # so that a path with a name that is too long is answered by its surface
 IMAGE_LIMIT_BYTES = 16 * 1024 * 1024
@@ -35,6 +37,18 @@ JWKS_LIFE_S = 600  # a key that the issuer has withdrawn is good no longer than 
 JWKS_AGAIN_S = 30  # between two fetches for a key that is not known
 JWKS_FAILED_S = 5  # after a fetch that failed
 
+WAIT_LIMIT_S = 300  # for which a check-in may be held open
+HELD_LIMIT = 20_000  # check-ins held open; beyond that they are answered at once
+RETURN_S = 5.0  # in which a device that is about to check in again is expected to do so
+SETTLE_S = 0.05  # after a change, for more changes, before the held check-ins are decided anew
+WOKEN_AT_ONCE = 32  # held check-ins that are decided anew at a time; the others wait, so that other requests come first
+HELD_SWEEP_S = 5.0  # between two looks for connections that are gone, and for operations whose time is over
+DEVICE_REQUESTS_LIMIT = 256  # in progress, held check-ins aside; more are answered 503
+RETRY_LEAST_S = 5
+RETRY_MOST_S = 60  # after a 503; devices come back at any time between the two
+POLL_SPREAD = 0.1  # of the interval, up or down
+POLL_STRETCH = 5  # times the interval, at the limit of requests in progress
+
 POLL_LIMIT_S = 24 * 3600  # between two check-ins
 GRACE_LIMIT_S = 365 * 24 * 3600  # in which a token is valid beside the one that replaced it
 TAGS_LIMIT = 32  # of a device
@@ -47,9 +61,22 @@ GROUP_KEYS_LIMIT = 8  # so that an answer with all of them stays below the 8 KiB
 GROUP_TOKENS_LIMIT = 8  # valid at a time; each costs every request of the group an HMAC
 CLOCK_LEEWAY_S = 60  # of whoever issued a token
 RELEASE_FILTERS_LIMIT = 100  # each is matched at every check-in of the application's devices
+COMMAND_LIMIT = 1024  # characters
+WORKFLOW_NAME_LIMIT = 128  # characters; of a job too
+JOB_TIMEOUT_S = 600  # that an attempt of a job's command may take, where nobody says
+JOB_TIMEOUT_LIMIT_S = 24 * 3600
 PAGE_DEFAULT = 100
 PAGE_LIMIT = 1000
 EVENTS_SHOWN = 100
+
+PACKAGE_LIMIT_BYTES = 1024 * 1024  # all files of an uploaded package
+PACKAGE_FILES_LIMIT = 64
+INSTALL_TIMEOUT_S = 1800  # for a device to download a package and install it
+UNINSTALL_TIMEOUT_S = 300
+REBOOT_DELAY_LIMIT_MS = 24 * 3600 * 1000
+ANSWER_LEAST_MS = 100  # how long a caller waits for a device
+ANSWER_MOST_MS = 300_000
+ANSWER_DEFAULT_MS = 30_000
 
 SHUTDOWN_S = 3.0
 

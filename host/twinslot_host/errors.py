@@ -63,6 +63,13 @@ class Conflict(TwinslotError):
     title = "Conflict"
 
 
+class NotConnected(TwinslotError):
+    """The device is not connected, or does not answer, and what it would say is not known."""
+
+    status = 409
+    title = "Device not connected"
+
+
 class TooSlow(TwinslotError):
     """The body did not come in time; the connection ends."""
 
@@ -93,6 +100,13 @@ class TooMany(TwinslotError):
     def __init__(self, message: str, wait_s: int) -> None:
         super().__init__(message)
         self.wait_s = wait_s
+
+
+class Busy(TooMany):
+    """The server has too much to do now; `wait_s` is how long to wait before the next attempt."""
+
+    status = 503
+    title = "Service unavailable"
 
 
 class Unavailable(TwinslotError):

@@ -13,8 +13,10 @@ from twinslot_host import first_start
 from twinslot_host.artifacts import Artifacts
 from twinslot_host.config import LINK_LIFE_S
 from twinslot_host.datadir import DATABASE, JWT_KEY, LINK_KEY, NONCE_KEY, secret
+from twinslot_host.held import Held
 from twinslot_host.issuer import Issuer, Trusted
 from twinslot_host.metrics import Metrics
+from twinslot_host.pacing import Pacing
 from twinslot_host.passwords import Passwords
 from twinslot_host.signing import Signer
 from twinslot_host.store import accounts, files
@@ -38,6 +40,8 @@ class Services:
     passwords: Passwords
     throttle: Throttle
     issuer: Issuer | None
+    held: Held
+    pacing: Pacing
 
     def now_s(self) -> int:
         """The time in Unix seconds."""
@@ -95,6 +99,8 @@ async def opened(
             passwords=Passwords(),
             throttle=Throttle(),
             issuer=None if issuer is None else Issuer(issuer, clock_us),
+            held=Held(),
+            pacing=Pacing(),
         )
     finally:
         await database.close()

@@ -11,7 +11,9 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -32,6 +34,7 @@ serve(Path(sys.argv[1]), "127.0.0.1", int(sys.argv[2]), issuer=issuer and Truste
 
 PASSWORD = "correct horse battery"
 JSON = {"Content-Type": "application/json"}
+NO_PACKAGES = "0" * 16  # the digest of a device without any
 
 
 @dataclasses.dataclass
@@ -50,6 +53,11 @@ class Answer:
         assert self.json.keys() == {"type", "title", "status", "detail"}
         assert self.json["status"] == self.status
         return self.json["detail"]
+
+    @property
+    def poll_s(self) -> int:
+        """When a device is to come back; about the interval of its group."""
+        return int(re.search(r'poll="(\d+)"', self.headers["Authentication-Info"])[1])
 
 
 class Server:
@@ -133,6 +141,11 @@ class Server:
         data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.request(method, "/api/v1" + path, data, headers)
 
+    def counted(self, what: str) -> float:
+        """One of the server's figures, such as `check_ins_total`."""
+        text = self.request("GET", "/metrics").body.decode()
+        return float(re.search(rf"^twinslot_{re.escape(what)} (\S+)$", text, re.MULTILINE)[1])
+
     def token(self, scopes=None, ttl_s: int = 600, age_s: int = 0) -> str:
         return tokens.issue(self.data, scopes, ttl_s, int(time.time()) - age_s)
 
@@ -200,7 +213,30 @@ class Board:
     def offer(self, **told) -> dict | None:
         answer = self.check(**told)
         assert answer.status in (200, 204), answer.body
-        return answer.json["offer"] if answer.status == 200 else None
+        return answer.json.get("offer") if answer.status == 200 else None
+
+    def work(self, **told) -> dict | None:
+        """The operation that a check-in brings to a device which takes them, or None."""
+        answer = self.check(**({"inventory": self.told.get("inventory", NO_PACKAGES)} | told))
+        assert answer.status in (200, 204), answer.body
+        return answer.json.get("operation") if answer.status == 200 else None
+
+    def tell(self, operation: dict, state: str = "succeeded", part: int = 0, **fields) -> Answer:
+        """A report of the operation."""
+        body = {"id": operation["id"], "attempt": operation["attempt"], "part": part, "state": state}
+        body |= {"output": "", "errors": "", "cut": False, "progress": None, "exit_code": None, "reason": ""}
+        return self.send("POST", "/device/v1/operation", json.dumps(body | fields).encode())
+
+    def inventory(self, packages: list[dict], digest: str | None = None) -> None:
+        """The device has told that it has these packages; its check-ins tell of them from now on."""
+        self.told["inventory"] = digest or hashlib.sha256(json.dumps(packages).encode()).hexdigest()[:16]
+        body = {"digest": self.told["inventory"], "packages": packages}
+        answer = self.send("POST", "/device/v1/inventory", json.dumps(body).encode())
+        assert answer.status == 204, answer.body
+
+    def waiting(self, wait_s: int = 60, **told) -> "Waiting":
+        """A check-in that the server holds, which it does by the time this returns."""
+        return Waiting(self, {"inventory": self.told.get("inventory", NO_PACKAGES), "wait": wait_s} | told)
 
     def report(self, event: str, version: str, sequence: int, reason: str = "", name: str | None = None) -> Answer:
         body = {"event": event, "version": version, "sequence": sequence, "reason": reason}
@@ -242,6 +278,32 @@ class Board:
         assert got["mac"] == hmac.digest(self.key, text, "sha256").hex()
         if got["nonce"] != self.nonce:
             self.nonce, self.seq = got["nonce"], 0
+
+
+class Waiting:
+    """A check-in that is held, unless it was answered at once; `answer()` is what came at last."""
+
+    def __init__(self, board: Board, told: dict) -> None:
+        self.board, self._done = board, Future()
+        before = board.server.counted("check_ins_total")
+        threading.Thread(target=self._send, args=(told,), daemon=True).start()
+        while not self.is_over and board.server.counted("check_ins_total") == before:
+            time.sleep(0.005)
+
+    @property
+    def is_over(self) -> bool:
+        return self._done.done()
+
+    def answer(self) -> Answer:
+        return self._done.result(60)
+
+    def _send(self, told: dict) -> None:
+        try:
+            self._done.set_result(self.board.check(**told))
+        except Exception as error:  # noqa: BLE001 - raised where the answer is asked for
+            self._done.set_exception(error)
+        finally:
+            self.board.told.pop("wait", None)
 
 
 def public_pem(key: rsa.RSAPrivateKey) -> str:

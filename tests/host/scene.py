@@ -29,7 +29,7 @@ class Part:
     filename: str | None = None
 
     def encoded(self) -> bytes:
-        name = f"; filename={json.dumps(self.filename)}" if self.filename else ""
+        name = f"; filename={json.dumps(self.filename, ensure_ascii=False)}" if self.filename else ""
         return (
             b'Content-Disposition: form-data; name="%s"%s\r\n\r\n' % (self.name.encode(), name.encode()) + self.content
         )
@@ -119,6 +119,13 @@ def furnish(account: Account) -> Account:
     account.made("POST", version, new_software(made["id"], name))
     account.made("PUT", f"{version}/files", new_file(name))
     account.made("POST", "/v1/ota/group", new_update(group, f"1.3.{number}", name))
+    package = account.made("POST", f"{api}/packages", new_package(name, f"1.4.{number}")).json
+    account.server.board(group, device).inventory([{"name": name, "version": "1.0", "modules": [f"{name}_module"]}])
+    workflow = account.made("POST", f"{api}/workflows", new_workflow(name)).json
+    job = account.made("POST", f"{api}/jobs", new_job(name, device)).json
+    (operation,) = account.made("GET", f"{api}/jobs/{job['id']}/children").json["items"]
+    made_there = account.made("POST", "/v1/workflow", new_workflow_there(name)).json
+    submitted = account.made("POST", "/v1/job", new_job_there(name, made_there["WorkflowId"], DeviceId=device)).json
     account.group = group
     account.ids = {
         "groups": group["id"],
@@ -133,6 +140,13 @@ def furnish(account: Account) -> Account:
         "releases": f"1.1.{number}",
         "software": f"1.2.{number}",
         "files": f"{name}.bin",
+        "workflows": workflow["id"],
+        "jobs": job["id"],
+        "operations": operation["id"],
+        "workflow": made_there["WorkflowId"],
+        "job": submitted["JobId"],
+        "packages": package["id"],
+        "v1": account.id,
     }
     return account
 
@@ -177,8 +191,32 @@ def new_update(group: dict, version: str, name: str) -> list[Part]:
     return [firmware, *(Part(each, text.encode()) for each, text in texts.items())]
 
 
+def new_workflow(name: str) -> dict:
+    return {"name": f"{name}-workflow", "command": f"cat /{name}"}
+
+
+def new_job(name: str, device: str) -> dict:
+    return {"name": f"{name}-job", "command": f"cat /{name}", "device": device, "timeout": 60}
+
+
+def new_workflow_there(name: str) -> dict:
+    """SocketXP's."""
+    return {"Name": f"{name}-workflow", "Command": f"cat /{name}"}
+
+
+def new_job_there(name: str, workflow: str, **target: str) -> dict:
+    """SocketXP's."""
+    return {"Name": f"{name}-job", "WorkflowId": workflow, **target}
+
+
+def new_package(name: str, version: str) -> list[Part]:
+    about = {"name": f"{name}-package", "version": version}
+    return [Part("package", json.dumps(about).encode()), Part("file", f"# {name}\n".encode(), f"{name}/__init__.py")]
+
+
 KAA = "/otao/api/v1/applications/{appName}/software/{softwareVersion}"
 RELEASES = "/api/v1/applications/{app}/releases"
+PACKAGES = "/v1/{scopeId}/devices/{deviceId}/packages"
 
 # A body for each route that takes one, such as the account itself could send.
 GOOD: dict[tuple[str, str], Callable[[Account], Sent]] = {
@@ -219,6 +257,21 @@ GOOD: dict[tuple[str, str], Callable[[Account], Sent]] = {
     },
     ("PUT", f"{KAA}/files"): lambda me: new_file("good"),
     ("POST", "/v1/ota/group"): lambda me: new_update(me.group, "3.0.0", "good"),
+    ("POST", "/api/v1/workflows"): lambda me: new_workflow("good"),
+    ("POST", "/api/v1/jobs"): lambda me: new_job("good", me.ids["devices"]),
+    ("POST", "/v1/workflow"): lambda me: new_workflow_there("good"),
+    ("POST", "/v1/job"): lambda me: new_job_there("good", me.ids["workflow"], DeviceId=me.ids["devices"]),
+    ("POST", "/api/v1/packages"): lambda me: new_package("good", "3.0.0"),
+    ("POST", f"{PACKAGES}/_download"): lambda me: {
+        "uri": "https://user:word@packages.example/good.py",
+        "name": "good",
+        "version": "1.0",
+        "install": False,
+        "reboot": True,
+        "rebootDelay": 5,
+        "fileHash": f"SHA256:{'a' * 64}",
+    },
+    ("POST", f"{PACKAGES}/_uninstall"): lambda me: {"name": "good", "version": "1.0"},
     ("POST", "/api/v1/users"): lambda me: new_user("good"),
     ("PATCH", "/api/v1/users/{id}"): lambda me: {"password": "battery horse correct", "scopes": ["group:read"]},
     ("POST", "/api/v1/clients"): lambda me: new_client("good"),

@@ -28,10 +28,15 @@ from .scene import (
     new_file,
     new_filter,
     new_group,
+    new_job,
+    new_job_there,
+    new_package,
     new_release,
     new_software,
     new_update,
     new_user,
+    new_workflow,
+    new_workflow_there,
     path_with,
     rows,
 )
@@ -56,6 +61,7 @@ Tries = Callable[[Account, Account], list[Try]]
 
 REFERS = (400, 404, 409)
 KAA = "/otao/api/v1/applications/{appName}/software/{softwareVersion}"
+PACKAGES = "/v1/{scopeId}/devices/{deviceId}/packages"
 APPLICATIONS = "/api/v1/applications/{app}"
 
 TRIES: dict[tuple[str, str], Tries] = {
@@ -94,6 +100,26 @@ TRIES: dict[tuple[str, str], Tries] = {
         Try(new_update({"id": me.ids["groups"], "token": its.group["token"]}, "3.0.0", me.name), (403,)),
         Try(new_update({"id": its.ids["groups"], "token": me.group["token"]}, "3.0.0", me.name)),
     ],
+    ("POST", "/api/v1/workflows"): lambda me, its: [Try(new_workflow(me.name), (201,))],
+    ("POST", "/api/v1/jobs"): lambda me, its: [
+        Try(new_job(me.name, its.ids["devices"])),
+        Try({"name": "x", "workflow": its.ids["workflows"], "device": me.ids["devices"]}),
+        Try({"name": "x", "command": "date", "group": its.ids["groups"]}),
+        Try({"name": "x", "command": "date", "tag": f"{its.name}-tag"}),
+    ],
+    ("POST", "/v1/workflow"): lambda me, its: [Try(new_workflow_there(me.name), (200,))],
+    ("POST", "/v1/job"): lambda me, its: [
+        Try(new_job_there(me.name, me.ids["workflow"], DeviceId=its.ids["devices"])),
+        Try(new_job_there(me.name, its.ids["workflow"], DeviceId=me.ids["devices"])),
+        Try(new_job_there(me.name, me.ids["workflow"], DeviceGroup=f"{its.name}-group")),
+        Try(new_job_there(me.name, me.ids["workflow"], TagId=f"{its.name}-tag")),
+    ],
+    ("POST", "/api/v1/packages"): lambda me, its: [Try(new_package(me.name, f"1.4.{me.number}"), (409,))],
+    ("POST", f"{PACKAGES}/_download"): lambda me, its: [
+        Try({"uri": "http://packages.example/x.py", "name": "x", "version": "1.0"}),
+        Try({"uri": f"package:{its.name}-package", "name": "x", "version": f"1.4.{its.number}"}, REFERS, own=True),
+    ],
+    ("POST", f"{PACKAGES}/_uninstall"): lambda me, its: [Try({"name": its.name, "version": "1.0"})],
     ("POST", "/api/v1/users"): lambda me, its: [Try(new_user(its.name), (409,))],
     ("PATCH", "/api/v1/users/{id}"): lambda me, its: [
         Try({"scopes": ["group:read"]}),
@@ -109,6 +135,7 @@ MAKING: dict[tuple[str, str], Callable[[Account, Account], Sent]] = {
     ("POST", "/api/v1/groups"): lambda me, its: new_group(its.name),
     ("POST", "/api/v1/filters"): lambda me, its: new_filter(its.name, me.ids["groups"]),
     ("POST", "/api/v1/clients"): lambda me, its: new_client(its.name),
+    ("POST", "/api/v1/packages"): lambda me, its: new_package(its.name, f"1.4.{its.number}"),
     ("POST", f"{APPLICATIONS}/releases"): lambda me, its: new_release(its.ids["releases"], me.name),
     ("POST", KAA): lambda me, its: new_software(me.ids["filters"], me.name),
 }

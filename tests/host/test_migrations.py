@@ -46,6 +46,45 @@ def first_database(path, manifest: bytes, signature: bytes) -> None:
         db.execute("INSERT INTO signatures VALUES (?, 1, 1000, 1, ?, ?, 1)", (ACCOUNT, manifest, signature))
 
 
+def second_database(path) -> None:
+    """A database as the second migration left it, with one of each thing that was there before it."""
+    first_database(path, b"manifest", b"signature")
+    with closing(sqlite3.connect(path)) as db, db:
+        for statement in MIGRATIONS[1]:
+            db.execute(statement)
+        db.execute("INSERT INTO migrations VALUES (2, 0)")
+        db.execute("INSERT INTO device_tags VALUES (1, 'beta', ?)", (ACCOUNT,))
+
+
+def test_data_of_the_second_version_is_kept_and_its_devices_take_operations(start):
+    server = start()
+    server.stop()
+    data = server.data
+    for end in ("", "-wal", "-shm"):
+        (data / f"twinslot.db{end}").unlink(missing_ok=True)
+    (data / "artifacts" / SHA256[:2]).mkdir()
+    (data / "artifacts" / SHA256[:2] / SHA256).write_bytes(IMAGE)
+    second_database(data / "twinslot.db")
+    before = rows(data)
+    server = start()
+    after = rows(data)
+    for table in before.keys() - {"migrations", "setup_links", "sqlite_sequence"}:
+        assert [{name: row[name] for name in old} for old, row in zip(before[table], after[table], strict=True)] == (
+            before[table]
+        )
+    assert [each["packages"] for each in (server.api("GET", f"/devices/{name}").json for name in ("old", "kept"))] == [
+        None,
+        None,
+    ]
+    board = server.board(GROUP, "old")
+    board.inventory([{"name": "heater", "version": "1.0", "modules": []}])
+    server.api("POST", "/jobs", {"name": "job", "command": "date", "tag": "beta"})
+    assert board.work()["command"] == "date"
+    server.stop()
+    restarted = start()
+    assert restarted.api("GET", "/devices/old/queue").json["items"][0]["state"] == "sent"
+
+
 def test_data_of_the_first_version_is_shown_and_offered_as_before(start):
     server = start()
     server.stop()

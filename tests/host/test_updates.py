@@ -224,7 +224,12 @@ def test_changed_version_is_in_the_history(server):
 def test_keys_register_a_device_that_has_told_nothing_yet(server):
     group = server.group()
     answer = server.board(group).keys()
-    assert (answer.json["app"], answer.json["poll"], len(answer.json["trusted"])) == ("kettle", 30, 1)
+    assert answer.json | {"trusted": len(answer.json["trusted"])} == {
+        "app": "kettle",
+        "poll": 30,
+        "trust": "server",
+        "trusted": 1,
+    }
     shown = server.api("GET", "/devices").json
     assert shown["total"] == 1
     assert shown["items"][0]["version"] is None

@@ -15,9 +15,9 @@ IMAGE = make_image(size=5000)
 
 
 def nothing_is_left(server) -> bool:
-    """`kettle` has no release, and no file lies there that is not one of another application's release."""
+    """`kettle` has no release, and no file lies there that is not of another application's release or a package."""
     with closing(sqlite3.connect(server.data / "twinslot.db")) as db:
-        known = {row[0] for row in db.execute("SELECT sha256 FROM files")}
+        known = {row[0] for row in db.execute("SELECT sha256 FROM files UNION SELECT sha256 FROM package_files")}
     folders = (server.data / "artifacts", server.data / "incoming")
     files = {path.name for folder in folders for path in folder.rglob("*") if path.is_file()}
     application = server.api("GET", "/applications/kettle")

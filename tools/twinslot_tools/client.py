@@ -45,7 +45,7 @@ async def call(http: aiohttp.ClientSession, method: str, url: str, shape: object
 
 
 async def document(answer: aiohttp.ClientResponse, shape: object) -> Any:
-    """The answer's JSON; raises `ServerRefused` when it is a problem (RFC 9457), or not of the shape.
+    """The answer's JSON; raises `ServerRefused` when it is a problem (RFC 9457) or a message, or not of the shape.
 
     An answer without a body is `None`.
     """
@@ -55,7 +55,8 @@ async def document(answer: aiohttp.ClientResponse, shape: object) -> Any:
         body = None
     if 200 <= answer.status < 300 and shapes.fits(body, shape):
         return body
-    said = body.get("detail") or body.get("title") if answer.status >= 400 and isinstance(body, dict) else None
+    told = body if answer.status >= 400 and isinstance(body, dict) else {}
+    said = told.get("detail") or told.get("message") or told.get("title")
     if not isinstance(said, str):
         said = (
             f"{answer.url.origin()} answered {answer.status} {answer.reason}, and not as a Twinslot server does. "
@@ -68,10 +69,15 @@ async def document(answer: aiohttp.ClientResponse, shape: object) -> Any:
 
 def request(server: str, method: str, path: str, shape: object, json: object = None) -> Any:
     """The server's answer, of that shape, to one request for `path` under /api/v1."""
+    return request_at(server, method, api("", path), shape, json=json)
+
+
+def request_at(server: str, method: str, path: str, shape: object, **arguments: Any) -> Any:
+    """The server's answer, of that shape, to one request for `path`, on whatever surface that is."""
 
     async def work() -> Any:
         async with session(server, bearer_token()) as http:
-            return await call(http, method, api(server, path), shape, json=json)
+            return await call(http, method, server.rstrip("/") + path, shape, **arguments)
 
     return run(work())
 

@@ -2,7 +2,21 @@
 
 import typer
 
-from twinslot_tools.commands import account, device, filters, fleet, group, image, keys, publish, server, sim
+from twinslot_tools.commands import (
+    account,
+    device,
+    filters,
+    fleet,
+    group,
+    image,
+    job,
+    keys,
+    package,
+    publish,
+    server,
+    sim,
+    workflow,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -10,8 +24,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Over-the-air updates for MicroPython on ESP32: serve, publish releases, watch devices, simulate them.",
-    epilog="Exit codes: 0 done, 1 a bug or not confirmed in time, 2 usage, 3 bad input file, 4 the server refused, "
-    "5 no device, 130 stopped by Ctrl-C.",
+    epilog="Exit codes: 0 done, 1 a bug, not confirmed in time, or an operation that failed, 2 usage, 3 bad input "
+    "file, 4 the server refused, 5 no device, 130 stopped by Ctrl-C.",
 )
 app.command(epilog="Example: twinslot serve --data ./data")(server.serve)
 app.command(epilog="Example: export TWINSLOT_TOKEN=$(twinslot token --data ./data)")(server.token)
@@ -20,6 +34,8 @@ app.add_typer(account.app, name="account")
 app.add_typer(group.app, name="group")
 app.add_typer(device.app, name="device")
 app.add_typer(filters.app, name="filter")
+app.add_typer(workflow.app, name="workflow")
+app.add_typer(job.app, name="job")
 app.command(epilog="Example: twinslot explain kettle-1")(device.explain)
 app.command(epilog="Example: twinslot publish kettle.app-bin --app kettle --version 1.1.0 --key publisher.pem")(
     publish.publish
@@ -28,4 +44,5 @@ app.command(epilog="Example: twinslot sim --group ID --token T --device kettle-1
     sim.sim
 )
 app.command(epilog="Example: twinslot fleet --group ID --token T --count 20 --until 1.1.0")(fleet.fleet)
+app.add_typer(package.app, name="package")
 app.add_typer(image.app, name="image")

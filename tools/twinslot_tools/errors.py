@@ -43,6 +43,12 @@ class NotConfirmed(TwinslotError):
     exit_code = 1
 
 
+class OperationFailed(TwinslotError):
+    """A device did not do what it was to do."""
+
+    exit_code = 1
+
+
 class Interrupted(TwinslotError):
     """Somebody pressed Ctrl-C; there is nothing to say about it."""
 

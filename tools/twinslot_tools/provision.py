@@ -16,13 +16,15 @@ from twinslot_tools.shapes import fits
 
 @dataclass(frozen=True)
 class Group:
-    """A group as a provisioning tool knows it; `trusted` are the moduli that its devices check signatures with."""
+    """A group as a provisioning tool knows it; `trusted` are the moduli that its devices check signatures with, and
+    `trust` says whose: the server's, or its publisher's alone."""
 
     server: str
     id: str
     token: str
     app: str
     trusted: tuple[str, ...]
+    trust: str = "server"
 
 
 async def ask_group(server: str, group: str, token: str, device: str) -> Group:
@@ -33,7 +35,8 @@ async def ask_group(server: str, group: str, token: str, device: str) -> Group:
     answer = await device_auth.get(server, "/device/v1/keys", group=group, token=token, device=device)
     if not fits(answer, {"app": str, "trusted": [str]}) or not answer["trusted"]:
         raise ServerRefused(f"{server} named no application or no key for group {group}")
-    return Group(server, group, token, answer["app"], tuple(answer["trusted"]))
+    trust = str(answer.get("trust", "server"))
+    return Group(server, group, token, answer["app"], tuple(answer["trusted"]), trust)
 
 
 def configuration(
@@ -44,9 +47,13 @@ def configuration(
     version: str,
     wifi: Mapping[str, str] | None = None,
     poll_s: int | None = None,
+    wait_s: int = 0,
     trial_s: int,
 ) -> dict[str, object]:
-    """The content of `/twinslot.json`. `app` and `version` are those of the image that the board starts with."""
+    """The content of `/twinslot.json`. `app` and `version` are those of the image that the board starts with.
+
+    A board whose publisher alone is trusted takes no packages: nobody signs those.
+    """
     settings: dict[str, object] = {
         "server": group.server,
         "group": group.id,
@@ -57,7 +64,10 @@ def configuration(
         "trusted": list(group.trusted),
         "wifi": dict(wifi) if wifi else None,
         "trial_s": trial_s,
+        "allow_packages": group.trust != "publisher",
     }
+    if wait_s:
+        settings["wait_s"] = wait_s
     return settings if poll_s is None else {**settings, "poll_s": poll_s}
 
 

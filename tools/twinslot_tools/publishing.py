@@ -2,11 +2,9 @@
 
 import asyncio
 import base64
-import io
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,16 +12,12 @@ from urllib.parse import quote
 
 import aiohttp
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from twinslot_sim import image as esp_image
 from twinslot_tools import shapes, signing
 from twinslot_tools.client import api, call, session
 from twinslot_tools.errors import BadFile, ServerRefused
-from twinslot_tools.output import printable
-
-OnSent = Callable[[int], None]
+from twinslot_tools.uploading import OnSent, append_part, opened
 
 LARGEST_IMAGE_BYTES = 16 << 20
 TRIES = 5
@@ -139,51 +133,11 @@ async def _upload(
 ) -> dict[str, Any]:
     """The multipart request has been sent, the image straight from its file, and answered."""
     with ExitStack() as open_files, aiohttp.MultipartWriter("form-data") as body:
-        _append(body, "release", json.dumps(about), "application/json")
+        append_part(body, "release", json.dumps(about), "application/json")
         if release.specification is not None:
-            _append(body, "specification", release.specification, "application/json")
+            append_part(body, "specification", release.specification, "application/json")
         if release.path is not None:
-            file = open_files.enter_context(_opened(release.path, on_sent))
-            _append(body, "image", file, "application/octet-stream", release.path.name)
+            file = open_files.enter_context(opened(release.path, on_sent))
+            append_part(body, "image", file, "application/octet-stream", release.path.name)
         answer: dict[str, Any] = await call(http, "POST", f"{url}/releases", shapes.RELEASE, data=body)
         return answer
-
-
-def _append(
-    body: aiohttp.MultipartWriter, name: str, content: str | bytes | io.BufferedReader, media: str, file_name: str = ""
-) -> None:
-    names = {"name": name, "filename": file_name} if file_name else {"name": name}
-    body.append(content, {"Content-Type": media}).set_content_disposition("form-data", quote_fields=True, **names)
-
-
-def _opened(path: Path, on_sent: OnSent) -> "_Watched":
-    try:
-        return _Watched(io.FileIO(path), on_sent)
-    except OSError as error:
-        raise BadFile(f"can't read {path}: {error.strerror}") from error
-
-
-class _Watched(io.BufferedReader):
-    """A file that tells how much of it has been read."""
-
-    def __init__(self, raw: io.FileIO, on_read: OnSent) -> None:
-        super().__init__(raw)
-        self._on_read = on_read
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(size)
-        self._on_read(len(data))
-        return data
-
-
-@contextmanager
-def progress_bar(path: Path | None, *, shown: bool) -> Iterator[OnSent]:
-    """A bar on standard error while a file is sent, when there is one and somebody looks."""
-    if path is None:
-        yield lambda size_bytes: None
-        return
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    errors = Console(stderr=True)
-    with Progress(*columns, console=errors, transient=True, disable=not (shown and errors.is_terminal)) as progress:
-        task = progress.add_task(f"uploading {printable(path.name)}", total=path.stat().st_size)
-        yield lambda size_bytes: progress.advance(task, size_bytes)

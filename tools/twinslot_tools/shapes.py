@@ -13,6 +13,26 @@ GROUP = {"id": str, "name": str, "app": str, "trust": str, "devices": int}
 NEW_TOKEN = {"id": str, "token": str, "created_at": str}
 TOKEN = {"id": str, "created_at": str, "expires_at": TEXT_OR_NONE, "revoked_at": TEXT_OR_NONE, "devices": int}
 FILTER = {"id": str, "name": str, "predicate": dict}
+WORKFLOW = {"id": str, "name": str, "command": str, "created_at": str}
+JOB = {
+    "id": str,
+    "name": str,
+    "command": str,
+    "target": str,
+    "target_name": str,
+    "states": dict,
+    "created_at": str,
+    "ended_at": TEXT_OR_NONE,
+}
+CHILD = {
+    "device": str,
+    "state": str,
+    "exit_code": NUMBER_OR_NONE,
+    "reason": str,
+    "output": str,
+    "errors": str,
+    "cut": bool,
+}
 ACCOUNT = {"id": str, "name": str, "group_ota": bool, "created_at": str}
 NEW_ACCOUNT = {"id": str, "name": str, "setup_link": TEXT_OR_NONE}
 DEVICE = {
@@ -35,6 +55,13 @@ RELEASE = {
     "sha256": TEXT_OR_NONE,
     "size": NUMBER_OR_NONE,
     "signed_by": str,
+}
+LISTED_PACKAGE = {"id": str, "name": str, "version": str, "size": int, "created_at": str}
+PACKAGE = {**LISTED_PACKAGE, "files": [{"path": str}]}
+SUBMITTED = {"operationId": str}
+OPERATION = {"id": str, "state": str, "progress": NUMBER_OR_NONE, "reason": str}
+DEVICE_PACKAGES = {
+    "devicePackage": [{"name": str, "version": str, "bundleInfos": {"bundleInfo": [{"name": str}]}}],
 }
 
 

@@ -127,6 +127,7 @@ class Plan:
     app: str | None = None
     version: str = FACTORY_VERSION
     poll_s: int = 1
+    wait_s: int = 0
 
 
 async def prepare(boards: Sequence[Simulated], plan: Plan) -> ExitStack:
@@ -183,7 +184,14 @@ def _is_there(flash: Path) -> bool:
 def _make_flash(flash: Path, group: provision.Group, device: str, plan: Plan, trial_s: int) -> None:
     app = plan.app or group.app
     settings = provision.configuration(
-        group, device, app=app, version=plan.version, wifi=WIFI, poll_s=plan.poll_s, trial_s=trial_s
+        group,
+        device,
+        app=app,
+        version=plan.version,
+        wifi=WIFI,
+        poll_s=plan.poll_s,
+        wait_s=plan.wait_s,
+        trial_s=trial_s,
     )
     factory.make_flash(flash, app_image(app, plan.version), provision.files(settings))
 

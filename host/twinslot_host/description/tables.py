@@ -6,8 +6,8 @@ from typing import Any
 Schema = dict[str, Any]
 
 DESCRIPTION = """\
-The management APIs of a Twinslot server: its own under `/api/v1`, and Kaa's OTAO and IoTaaP's group OTA as their
-clients know them.
+The management APIs of a Twinslot server: its own under `/api/v1`, and Kaa's OTAO, IoTaaP's group OTA, SocketXP's
+workflows and jobs, and Everyware's device packages as their clients know them.
 
 What boards speak, `/device/v1`, is not in here: `docs/protocol.md` is its reference.
 
@@ -65,6 +65,13 @@ PARTS: dict[str, tuple[Schema, str]] = {
     "files": ({"type": "string", "pattern": "^[a-z0-9._-]{1,30}$"}, "the file's name"),
     "filters": (_UUID, "the filter's id"),
     "accounts": (_ID_24, "the account's id"),
+    "workflows": (_UUID, "the workflow's id"),
+    "workflow": (_UUID, "the workflow's id"),
+    "jobs": (_UUID, "the job's id"),
+    "job": (_UUID, "the job's id"),
+    "operations": (_UUID, "the operation's id"),
+    "packages": (_UUID, "the package's id"),
+    "v1": ({"type": "string", "pattern": "^(_|[0-9a-f]{24})$"}, "the account's id, or `_` for the token's own"),
     "users": ({"type": "string", "minLength": 1, "maxLength": 64}, "the user's id"),
     "clients": ({"type": "string", "minLength": 1, "maxLength": 64}, "the client's id"),
 }

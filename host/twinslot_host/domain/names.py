@@ -29,3 +29,8 @@ def checked_name(what: str, name: str) -> str:
 def printable(text: str) -> str:
     """The text with a replacement sign for each character that a terminal would act on."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def printable_lines(text: str) -> str:
+    """As `printable`, but for the ends of lines and tabs, which stay."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)

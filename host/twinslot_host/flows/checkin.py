@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from twinslot_host.domain import manifest as manifests
 from twinslot_host.domain.manifest import SPECIFICATION
+from twinslot_host.domain.queue import TAKING, Operation
 from twinslot_host.domain.release import Release
 from twinslot_host.domain.rollout import Offer
-from twinslot_host.flows import offers, server_signing
-from twinslot_host.flows.entry import Visitor, admit, current_group
+from twinslot_host.flows import offers, sending, server_signing
+from twinslot_host.flows.entry import Visitor, admit, admitted, current_group
+from twinslot_host.held import Place
 from twinslot_host.services import Services
 from twinslot_host.store import applications, devices, events, failures, signatures
 from twinslot_host.store.database import Connection
@@ -30,6 +32,25 @@ class Offered:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What the answer to a check-in of the device, whose row that is, holds; `inventory`: its own is asked for.
+
+    `over`: the check-in was held until its time was over.
+    """
+
+    device: int
+    operation: Operation | None = None
+    offered: Offered | None = None
+    inventory: bool = False
+    over: bool = False
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is nothing for the device."""
+        return self.operation is None and self.offered is None and not self.inventory
+
+
+@dataclass(frozen=True)
 class Report:
     """What a report tells."""
 
@@ -40,8 +61,8 @@ class Report:
     reason: str
 
 
-async def check_in(services: Services, visitor: Visitor, told: CheckIn) -> Offered | None:
-    """The device's offer, or None; what it told is kept."""
+async def check_in(services: Services, visitor: Visitor, told: CheckIn) -> Given:
+    """What there is for the device; what it told is kept."""
     now_us = services.clock_us()
     async with services.database.write() as db:
         before = await admit(db, visitor, now_us)
@@ -50,13 +71,22 @@ async def check_in(services: Services, visitor: Visitor, told: CheckIn) -> Offer
         await _note_changes(db, before, told, now_us // 1000)
         device = await devices.find(db, before.account, before.device)
         assert device is not None
-        offer = (await offers.decide(db, device, group, now_us // 1000)).offer
-        offered = None if offer is None else await _offered(db, services, group, offer)
-        await _note_offer(db, device, offer)
+        given = await _given(db, services, device, told.inventory)
     services.metrics.check_ins.inc()
-    if offered is not None:
-        services.metrics.offers.inc()
-    return offered
+    return _counted(services, given)
+
+
+async def check_again(services: Services, visitor: Visitor, place: Place, inventory: str | None) -> Given | None:
+    """What there is by now for the device of a check-in that is held; `inventory` is what it told in it.
+
+    None: it is held no longer, and nothing was changed. Raises Unauthorized when the token has ended since.
+    """
+    async with services.database.write() as db:
+        device = await admitted(db, visitor, place.device, services.now_ms())
+        if device is None or not services.held.is_held(place):
+            return None
+        given = await _given(db, services, device, inventory)
+    return _counted(services, given)
 
 
 async def report(services: Services, visitor: Visitor, told: Report) -> None:
@@ -75,6 +105,30 @@ async def register(services: Services, visitor: Visitor) -> list[bytes]:
     async with services.database.write() as db:
         await admit(db, visitor, services.clock_us())
         return await offers.trusted_moduli(db, services, visitor.group)
+
+
+async def _given(db: Connection, services: Services, device: Device, inventory: str | None) -> Given:
+    """An operation comes before an offer; the inventory is asked for beside an offer, or alone."""
+    now_ms = services.now_ms()
+    takes = inventory is not None and device.state in TAKING
+    operation = await sending.next_of(db, services, device, now_ms) if takes else None
+    if operation is not None:
+        await _note_offer(db, device, None)
+        return Given(device.id, operation)
+    group = await current_group(db, device)
+    offer = (await offers.decide(db, device, group, now_ms)).offer
+    offered = None if offer is None else await _offered(db, services, group, offer)
+    await _note_offer(db, device, offer)
+    asked = inventory != device.inventory_digest or services.held.wants_inventory(device.id)
+    return Given(device.id, None, offered, takes and asked)
+
+
+def _counted(services: Services, given: Given) -> Given:
+    if given.offered is not None:
+        services.metrics.offers.inc()
+    if given.operation is not None:
+        services.metrics.operations_sent.labels(given.operation.kind).inc()
+    return given
 
 
 async def _act_on(db: Connection, device: Device, told: Report, now_ms: int) -> None:

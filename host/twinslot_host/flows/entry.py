@@ -64,8 +64,7 @@ async def admit(db: Connection, visitor: Visitor, now_us: int) -> Device:
     device, NonceRefused when the request can't be told from a replay.
     """
     now_ms = now_us // 1000
-    if all(token.id != visitor.token for token in await group_tokens.valid(db, visitor.proved, now_ms)):
-        raise Unauthorized("the group's token is not valid any more", "Twinslot")
+    await _check_token(db, visitor, now_ms)
     issued_us = visitor.nonce_issued_us
     if issued_us is None or now_us - issued_us > NONCE_LIFE_S * 1_000_000:
         raise NonceRefused("the nonce is missing or too old; repeat with the one of this answer")
@@ -75,6 +74,16 @@ async def admit(db: Connection, visitor: Visitor, now_us: int) -> Device:
     if not await devices.spend(db, row.id, issued_us, visitor.seq, visitor.proved, visitor.token, now_ms):
         raise NonceRefused("this seq was used; repeat with the nonce of this answer")
     return row
+
+
+async def admitted(db: Connection, visitor: Visitor, row: int, now_ms: int) -> Device | None:
+    """The row of a visitor that was admitted before, as it is now; None when the device is another's by now, or gone.
+
+    Raises Unauthorized when the token has ended since.
+    """
+    await _check_token(db, visitor, now_ms)
+    found = await devices.find(db, visitor.group.account, visitor.device)
+    return found if found is not None and found.id == row and _is_of(found, visitor.proved) else None
 
 
 async def current_group(db: Connection, device: Device) -> Group:
@@ -93,6 +102,11 @@ async def fresh_nonce(services: Services, visitor: Visitor) -> str:
         last_us = row.nonce_issued_us
     issued_us = max(services.clock_us(), last_us + 1)
     return auth.make_nonce(services.nonce_key, visitor.proved, visitor.device, issued_us)
+
+
+async def _check_token(db: Connection, visitor: Visitor, now_ms: int) -> None:
+    if all(token.id != visitor.token for token in await group_tokens.valid(db, visitor.proved, now_ms)):
+        raise Unauthorized("the group's token is not valid any more", "Twinslot")
 
 
 async def _group_of(db: Connection, proved: Group, device: str) -> Group:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from twinslot_host.domain.caller import Caller
 from twinslot_host.domain.filters import Attribute
 from twinslot_host.errors import Conflict, Invalid, NotFound
+from twinslot_host.flows import queue
 from twinslot_host.flows.entry import current_group
 from twinslot_host.services import Services
 from twinslot_host.store import audit, device_tags, devices, group_keys, groups
@@ -59,8 +60,10 @@ async def remove(services: Services, caller: Caller, device: str) -> None:
     async with services.database.write() as db:
         found = await device_of(db, caller.account, device)
         now_us = services.clock_us()
+        await queue.let_go(db, found, now_us // 1000)
         await devices.remove(db, found, now_us)
         await audit.add(db, caller, "device.delete", f"device:{device}", now_us // 1000, {"group": found.group})
+    services.held.end(found.id)
 
 
 async def _move(db: Connection, device: Device, target: str) -> None:

@@ -53,23 +53,24 @@ async def check_fits(db: Connection, application: Application, file: File, group
 
 
 @asynccontextmanager
-async def kept(services: Services, incoming: Incoming | None) -> AsyncIterator[Connection]:
-    """One transaction that ends with the upload under its lasting name; when it raises, both are as they were."""
+async def kept(services: Services, *incoming: Incoming | None) -> AsyncIterator[Connection]:
+    """One transaction that ends with the uploads under their lasting names; when it raises, all is as it was."""
+    uploads = [each for each in incoming if each is not None]
     try:
         async with services.database.write() as db:
             yield db
-            if incoming is not None:
-                services.artifacts.keep(incoming)
+            for each in uploads:
+                services.artifacts.keep(each)
     except BaseException:
-        if incoming is not None:
-            await discard_unused(services, incoming.sha256)
+        for each in uploads:
+            await discard_unused(services, each.sha256)
         raise
-    if incoming is not None:
+    if uploads:
         services.metrics.uploads.inc()
 
 
 async def discard_unused(services: Services, sha256: str) -> None:
-    """The content is gone, unless a release uses it."""
+    """The content is gone, unless a release or a package uses it."""
     async with services.database.write() as db:
         if not await files.uses(db, sha256):
             services.artifacts.discard(sha256)

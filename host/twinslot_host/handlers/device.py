@@ -1,21 +1,30 @@
 """/device/v1, as docs/protocol.md tells; the answers are proven by `device_auth`."""
 
 import base64
+import json
 from typing import Annotated, Literal
 
 from aiohttp import web
 from pydantic import AfterValidator, Field
 
-from twinslot_host.domain.names import printable
-from twinslot_host.flows import checkin
+from twinslot_host.config import WAIT_LIMIT_S
+from twinslot_host.domain import queue
+from twinslot_host.domain.names import printable, printable_lines
+from twinslot_host.domain.packages import NAME
+from twinslot_host.flows import checkin, sending, waiting
 from twinslot_host.handlers.addresses import file_link, file_path, origin
 from twinslot_host.handlers.bodies import Body, parsed
-from twinslot_host.handlers.device_auth import BODY, VISITOR
+from twinslot_host.handlers.device_auth import BODY, POLL_S, VISITOR
 from twinslot_host.services import SERVICES
 from twinslot_host.store.devices import CheckIn
 
 U32 = Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
 Text = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(printable)]
+Reason = Annotated[str, Field(max_length=200), AfterValidator(printable)]
+Printed = Annotated[str, Field(max_length=1024), AfterValidator(printable_lines)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+Modules = Annotated[list[Text], Field(max_length=1000)]
 
 
 class CheckBody(Body):
@@ -31,6 +40,8 @@ class CheckBody(Body):
     slot_size: U32
     free_heap: U32
     reset_cause: U32
+    wait: Annotated[int, Field(ge=0, le=WAIT_LIMIT_S)] = 0
+    inventory: Digest | None = None
 
 
 class ReportBody(Body):
@@ -40,18 +51,65 @@ class ReportBody(Body):
     event: Literal["downloading", "trial", "confirmed", "rolled_back", "refused", "failed", "deferred"]
     version: Text
     sequence: U32
-    reason: Annotated[str, Field(max_length=200), AfterValidator(printable)]
+    reason: Reason
+
+
+class OperationBody(Body):
+    """A report of an operation."""
+
+    id: Annotated[str, Field(min_length=36, max_length=36)]
+    attempt: Annotated[int, Field(ge=1, le=queue.ATTEMPTS_LIMIT)]
+    part: U32
+    state: Literal["running", "succeeded", "failed", "timed out", "cancelled"]
+    output: Printed
+    errors: Printed
+    cut: bool
+    progress: Annotated[int, Field(ge=0, le=100)] | None
+    exit_code: Annotated[int, Field(ge=-(1 << 31), le=(1 << 31) - 1)] | None
+    reason: Reason
+
+
+class PackageBody(Body):
+    """A package that is installed."""
+
+    name: Name
+    version: Name
+    modules: Modules
+
+
+class InventoryBody(Body):
+    """All packages that are installed."""
+
+    digest: Digest
+    packages: list[PackageBody]
 
 
 async def check(request: web.Request) -> web.Response:
-    """204, or 200 with an offer."""
-    services = request.app[SERVICES]
-    told = CheckIn(**parsed(CheckBody, request[BODY]).model_dump())
+    """204, or 200 with what there is to do; held until there is, for as long as the device waits."""
+    services, body = request.app[SERVICES], parsed(CheckBody, request[BODY])
+    told = CheckIn(**body.model_dump(exclude={"wait"}))
     origin(request)  # raises for a Host that no link could have, before anything is kept
-    offered = await checkin.check_in(services, request[VISITOR], told)
-    if offered is None:
+    given = await waiting.check_in(services, request[VISITOR], told, body.wait, lambda: request.transport is not None)
+    if given.over:
+        request[POLL_S] = 0
+    if given.is_nothing:
         return web.Response(status=204)
-    return web.json_response({"offer": _offer(request, offered)})
+    return web.json_response(_told(request, given), dumps=_dumps)
+
+
+async def operation(request: web.Request) -> web.Response:
+    """What is told of the operation is kept; whether the device is to stop."""
+    told = queue.Report(**parsed(OperationBody, request[BODY]).model_dump())
+    stop = await sending.report(request.app[SERVICES], request[VISITOR], told)
+    return web.json_response({"stop": stop})
+
+
+async def inventory(request: web.Request) -> web.Response:
+    """204: the inventory is kept."""
+    told = parsed(InventoryBody, request[BODY])
+    packages = [each.model_dump() for each in told.packages]
+    await sending.keep_inventory(request.app[SERVICES], request[VISITOR], told.digest, packages)
+    return web.Response(status=204)
 
 
 async def report(request: web.Request) -> web.Response:
@@ -66,7 +124,24 @@ async def keys(request: web.Request) -> web.Response:
     visitor = request[VISITOR]
     moduli = await checkin.register(request.app[SERVICES], visitor)
     trusted = [_base64(modulus) for modulus in moduli]
-    return web.json_response({"app": visitor.group.app, "trusted": trusted, "poll": visitor.group.poll_s})
+    group = visitor.group
+    return web.json_response({"app": group.app, "trusted": trusted, "poll": group.poll_s, "trust": group.trust})
+
+
+def _told(request: web.Request, given: checkin.Given) -> dict[str, object]:
+    told: dict[str, object] = {}
+    if given.operation is not None:
+        told["operation"] = _operation(given.operation)
+    if given.offered is not None:
+        told["offer"] = _offer(request, given.offered)
+    if given.inventory:
+        told["inventory"] = True
+    return told
+
+
+def _operation(sent: queue.Operation) -> dict[str, object]:
+    about = {"id": sent.id, "attempt": sent.attempt, "kind": sent.kind, "timeout": sent.timeout_s}
+    return about | sent.request
 
 
 def _offer(request: web.Request, offered: checkin.Offered) -> dict[str, str]:
@@ -79,6 +154,11 @@ def _offer(request: web.Request, offered: checkin.Offered) -> dict[str, str]:
     if release.linked_file is not None:
         offer["link"] = file_link(request, release.linked_file.sha256)
     return offer
+
+
+def _dumps(told: object) -> str:
+    """Compact, and not escaped, so that a command of any characters stays below the 8 KiB that a device reads."""
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
 def _base64(data: bytes) -> str:

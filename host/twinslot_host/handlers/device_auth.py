@@ -2,7 +2,7 @@
 
 from aiohttp import hdrs, web
 
-from twinslot_host.config import DEVICE_BODY_LIMIT_BYTES
+from twinslot_host.config import DEVICE_BODY_LIMIT_BYTES, INVENTORY_LIMIT_BYTES, OPERATION_LIMIT_BYTES
 from twinslot_host.domain import auth
 from twinslot_host.errors import Unauthorized
 from twinslot_host.flows.entry import Visitor, fresh_nonce, prove
@@ -11,10 +11,12 @@ from twinslot_host.handlers.problems import Handler
 from twinslot_host.services import SERVICES, Services
 
 PREFIX = "/device/v1/"
-TRANSFERS = PREFIX + "transfers/"
+LINKED = (PREFIX + "transfers/", PREFIX + "packages/")  # proven by the links to them
+LIMITS_BYTES = {PREFIX + "inventory": INVENTORY_LIMIT_BYTES, PREFIX + "operation": OPERATION_LIMIT_BYTES}
 
 VISITOR = web.RequestKey("visitor", Visitor)
 BODY = web.RequestKey("body", bytes)
+POLL_S = web.RequestKey("poll_s", int)  # set where the answer says when to come back, in place of the group's interval
 
 
 @web.middleware
@@ -23,10 +25,16 @@ async def authenticated(request: web.Request, handler: Handler) -> web.StreamRes
 
     A middleware inside this one has made problems of errors, so that they are proven too.
     """
-    if not request.path.startswith(PREFIX) or request.path.startswith(TRANSFERS):
+    if not request.path.startswith(PREFIX) or request.path.startswith(LINKED):
         return await handler(request)
     services = request.app[SERVICES]
-    body = await read_limited(request, DEVICE_BODY_LIMIT_BYTES)
+    body = await read_limited(request, LIMITS_BYTES.get(request.path, DEVICE_BODY_LIMIT_BYTES))
+    with services.pacing.request():
+        return await _answered(request, handler, body)
+
+
+async def _answered(request: web.Request, handler: Handler, body: bytes) -> web.Response:
+    services = request.app[SERVICES]
     claim = auth.parse_claim(request.headers.get(hdrs.AUTHORIZATION, ""))
     visitor = None if claim is None else await prove(services, claim, request.method, request.raw_path, body)
     if visitor is None:
@@ -34,12 +42,13 @@ async def authenticated(request: web.Request, handler: Handler) -> web.StreamRes
     request[VISITOR], request[BODY] = visitor, body
     response = await handler(request)
     assert isinstance(response, web.Response)
-    await _prove_answer(services, visitor, response)
+    poll_s = request.get(POLL_S, services.pacing.poll_s(visitor.group.poll_s))
+    await _prove_answer(services, visitor, response, poll_s)
     return response
 
 
-async def _prove_answer(services: Services, visitor: Visitor, response: web.Response) -> None:
-    nonce, time_s, poll_s = await fresh_nonce(services, visitor), services.now_s(), visitor.group.poll_s
+async def _prove_answer(services: Services, visitor: Visitor, response: web.Response, poll_s: int) -> None:
+    nonce, time_s = await fresh_nonce(services, visitor), services.now_s()
     body = response.body or b""
     assert isinstance(body, bytes)
     text = auth.response_text(response.status, visitor.mac, nonce, time_s, poll_s, body)

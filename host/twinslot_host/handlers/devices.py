@@ -15,8 +15,8 @@ from twinslot_host.handlers.attributes import Attributes, Tags, checked_tags
 from twinslot_host.handlers.bodies import Body, Page, Sought, may_be_left_out
 from twinslot_host.handlers.routes import Call, Routes, answer, no_content
 from twinslot_host.handlers.views import Date, Event, Listed
+from twinslot_host.services import Services
 from twinslot_host.store import device_lists, device_tags, devices, events
-from twinslot_host.store.database import Connection
 
 ROUTES = Routes("Devices", "/api/v1/devices")
 
@@ -64,7 +64,8 @@ class DeviceChange(Body):
 class Device(BaseModel):
     """A device: what it last told of itself, and what its owner says of it.
 
-    `enrolled_group` is the group with whose token it proves itself; it differs from `group` after a move.
+    `enrolled_group` is the group with whose token it proves itself; it differs from `group` after a move. `connected`:
+    it waits for something to do, and gets it at once.
     """
 
     id: str
@@ -85,10 +86,11 @@ class Device(BaseModel):
     tags: list[str]
     last_result: Event | None
     last_seen_at: Date | None
+    connected: bool
     created_at: Date
 
     @classmethod
-    def of(cls, row: devices.Device, tags: list[str], last_report: events.Event | None) -> "Device":
+    def of(cls, row: devices.Device, tags: list[str], last_report: events.Event | None, *, connected: bool) -> "Device":
         """The device as a list shows it."""
         return cls(
             id=row.device,
@@ -109,19 +111,35 @@ class Device(BaseModel):
             tags=tags,
             last_result=None if last_report is None else Event.of(last_report),
             last_seen_at=date_or_none(row.last_seen_at_ms),
+            connected=connected,
             created_at=date(row.created_at_ms),
         )
 
 
-class DeviceWithEvents(Device):
-    """A device with its history, the newest first."""
+class Package(BaseModel):
+    """A package that is installed on a device, and the modules that it brings."""
 
+    name: str
+    version: str
+    modules: list[str]
+
+
+class DeviceWithEvents(Device):
+    """A device with its packages, null before it has told them, and its history, the newest first."""
+
+    packages: list[Package] | None
+    packages_reported_at: Date | None
     events: list[Event]
 
     @classmethod
-    def with_events(cls, device: Device, history: list[Event]) -> "DeviceWithEvents":
+    def with_events(cls, device: Device, row: devices.Device, history: list[Event]) -> "DeviceWithEvents":
         """The device as it is shown by itself."""
-        return cls(**vars(device), events=history)
+        return cls(
+            **vars(device),
+            packages=None if row.inventory is None else [Package.model_validate(each) for each in row.inventory],
+            packages_reported_at=date_or_none(row.inventory_at_ms),
+            events=history,
+        )
 
 
 class Offer(BaseModel):
@@ -177,7 +195,7 @@ async def list_all(call: Call) -> web.Response:
     wanted = device_lists.Wanted(page.search, page.group, page.tag, page.state, page.sort)
     rows = await device_lists.page(db, call.account, wanted, page.offset, page.limit)
     total = await device_lists.count(db, call.account, wanted)
-    return answer(Listed[Device](items=await shown(db, rows), total=total))
+    return answer(Listed[Device](items=await shown(call.services, rows), total=total))
 
 
 @ROUTES.add("GET", "/{id}", scope="device:read", answers={200: DeviceWithEvents}, errors=(404,))
@@ -216,16 +234,19 @@ async def explain(call: Call) -> web.Response:
     return answer(Explanation.of(row.device, await offers.explain(call.services, row)))
 
 
-async def shown(db: Connection, rows: Sequence[devices.Device]) -> list[Device]:
+async def shown(services: Services, rows: Sequence[devices.Device]) -> list[Device]:
     """The devices as lists show them, in the same order."""
-    ids = [row.id for row in rows]
+    db, ids = services.database.reader, [row.id for row in rows]
     tags, reports = await device_tags.of_devices(db, ids), await events.last_reports(db, ids)
-    return [Device.of(row, tags.get(row.id, []), reports.get(row.id)) for row in rows]
+    return [
+        Device.of(row, tags.get(row.id, []), reports.get(row.id), connected=services.held.connected(row.id))
+        for row in rows
+    ]
 
 
 async def _found(call: Call) -> DeviceWithEvents:
     db = call.services.database.reader
     row = await fleet.device_of(db, call.account, call.part("id"))
-    tags, reports = await device_tags.of_device(db, row.id), await events.last_reports(db, [row.id])
+    (device,) = await shown(call.services, [row])
     history = [Event.of(each) for each in await events.latest(db, row.id, EVENTS_SHOWN)]
-    return DeviceWithEvents.with_events(Device.of(row, tags, reports.get(row.id)), history)
+    return DeviceWithEvents.with_events(device, row, history)

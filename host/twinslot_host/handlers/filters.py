@@ -126,7 +126,7 @@ async def matching(call: Call) -> web.Response:
     page, db = call.query(Page), call.services.database.reader
     found = await flow.matched(db, call.account, await _found(call))
     rows = await device_lists.named(db, call.account, found[page.offset : page.offset + page.limit])
-    return answer(Listed[devices.Device](items=await devices.shown(db, rows), total=len(found)))
+    return answer(Listed[devices.Device](items=await devices.shown(call.services, rows), total=len(found)))
 
 
 async def _found(call: Call) -> Filter:

@@ -5,8 +5,9 @@ from typing import Literal
 from aiohttp import web
 from pydantic import BaseModel, RootModel
 
+from twinslot_host.domain import queue
 from twinslot_host.handlers.routes import Call, Routes, answer
-from twinslot_host.store import devices
+from twinslot_host.store import devices, operations
 
 ROUTES = Routes("Server", "")
 
@@ -29,8 +30,13 @@ async def healthz(call: Call) -> web.Response:
 
 
 @ROUTES.add("GET", "/metrics", scope=None, answers={200: Figures}, answer_media="text/plain")
-async def metrics(call: Call) -> web.Response:
+async def figures(call: Call) -> web.Response:
     """What the server counts."""
-    services = call.services
-    services.metrics.devices_seen.set(await devices.count_seen(services.database.reader))
-    return web.Response(body=services.metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+    services, db = call.services, call.services.database.reader
+    metrics, out = services.metrics, await operations.count_out(db)
+    metrics.devices_seen.set(await devices.count_seen(db))
+    metrics.held.set(len(services.held))
+    metrics.requests.set(services.pacing.in_progress)
+    for state in queue.GOING:
+        metrics.operations.labels(state).set(out.get(state, 0))
+    return web.Response(body=metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})

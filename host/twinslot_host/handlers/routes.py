@@ -83,7 +83,10 @@ class Route:
     errors: tuple[int, ...]
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """The handler's answer. Raises Unauthorized, the route's `without_scope`, WrongType, TooLarge or TooSlow."""
+        """The handler's answer; after a change, held check-ins of the caller's account are decided anew.
+
+        Raises Unauthorized, the route's `without_scope`, WrongType, TooLarge or TooSlow.
+        """
         caller, raw = None, b""
         if self.scope is not None:
             caller = await caller_of(request)
@@ -92,7 +95,11 @@ class Route:
         if self.body is not None and self.media == JSON:
             _check_is_json(request)
             raw = await read_limited(request, API_BODY_LIMIT_BYTES)
-        return await self.handler(Call(request, self, request.app[SERVICES], caller, raw))
+        services = request.app[SERVICES]
+        response = await self.handler(Call(request, self, services, caller, raw))
+        if caller is not None and self.method != hdrs.METH_GET:
+            services.held.mark(caller.account)
+        return response
 
 
 @dataclass

@@ -10,6 +10,8 @@ from twinslot_host.errors import Conflict, TwinslotError, WrongType
 
 # An error whose title is one of these is told by that name on OAuth's surface (RFC 6749 section 5.2).
 TOKEN_ERRORS = ("invalid_request", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope")
+# What an error is called on Everyware's surface, by its status; other ones are the caller's fault or the server's.
+TYPES = {401: "unauthorized", 403: "forbidden", 404: "entityNotFound", 409: "deviceNotConnected"}
 _NOT_DESCRIBING = re.compile(r"[^ !#-\[\]-~]")
 
 
@@ -30,8 +32,15 @@ class TokenProblem(BaseModel):
 
 
 class Message(BaseModel):
-    """What Kaa and IoTaaP answer with."""
+    """What Kaa, IoTaaP and SocketXP answer with."""
 
+    message: str
+
+
+class TypedMessage(BaseModel):
+    """What Everyware answers with."""
+
+    type: str
     message: str
 
 
@@ -43,8 +52,9 @@ class Fault(Message):
 
 @dataclass(frozen=True)
 class Surface:
-    """`told` makes the body from the status, its title and the detail; `statuses` replaces an error's own status.
+    """`prefix` is a regular expression: what the surface's paths begin with, a slash after each.
 
+    `told` makes the body from the status, its title and the detail; `statuses` replaces an error's own status.
     `faults` is what the server's own fault is called, by the request's method, where the surface has a name for it.
     """
 
@@ -73,6 +83,11 @@ def _message_or_fault(status: int, title: str, detail: str) -> Message:
     return Fault(message=title, error=detail) if status == 500 else _message(status, title, detail)
 
 
+def _typed(status: int, title: str, detail: str) -> TypedMessage:
+    kind = TYPES.get(status, "internalError" if status >= 500 else "illegalArgument")
+    return TypedMessage(type=kind, message=detail or title)
+
+
 def _token_problem(status: int, title: str, detail: str) -> TokenProblem:
     other = "invalid_request" if status < 500 else "temporarily_unavailable" if status == 503 else "server_error"
     code = title if title in TOKEN_ERRORS else other
@@ -92,13 +107,29 @@ IOTAAP = Surface(
     statuses={Conflict: 400, WrongType: 400},
     faults={"GET": "Error when getting group OTA's.", "POST": "Error when uploading firmware file"},
 )
+SOCKETXP = Surface(
+    "SocketXP workflows and jobs",
+    r"/v1/(?:workflow|job)/",
+    "application/json",
+    Message,
+    _message,
+    statuses={Conflict: 400, WrongType: 400},
+)
 OAUTH = Surface(
     "OAuth 2.0", "/oauth/token/", "application/json", TokenProblem, _token_problem, statuses={WrongType: 400}
 )
+EVERYWARE = Surface(
+    "Everyware device packages",
+    r"/v1/(?s:.+)/devices/",  # an encoded slash in the first part makes more of it
+    "application/json",
+    TypedMessage,
+    _typed,
+    statuses={Conflict: 400, WrongType: 400},
+)
 
-_SURFACES = (KAA, IOTAAP, OAUTH)
+_SURFACES = (KAA, IOTAAP, SOCKETXP, OAUTH, EVERYWARE)
 
 
 def surface_of(path: str) -> Surface:
     """The surface that answers for the path; our own where no other does."""
-    return next((each for each in _SURFACES if (path + "/").startswith(each.prefix)), OWN)
+    return next((each for each in _SURFACES if re.match(each.prefix, path + "/")), OWN)

@@ -64,6 +64,12 @@ async def named(db: Connection, account: str, names: Sequence[str]) -> list[Devi
     return [of_row(row) for row in await all_of(db, f"{SELECT} WHERE {condition} ORDER BY d.device", (account, *names))]
 
 
+async def of_rows(db: Connection, rows: Sequence[int]) -> list[Device]:
+    """The devices with those rows, as far as they are there."""
+    marks = ", ".join("?" * len(rows))
+    return [of_row(row) for row in await all_of(db, f"{SELECT} WHERE d.id IN ({marks})", rows)]
+
+
 async def subjects(db: Connection, account: str) -> list[Subject]:
     """What filters see of each of the account's devices, by id."""
     tags = await device_tags.of_account(db, account)

@@ -1,7 +1,7 @@
 """Devices: what each last told of itself, and the last request of it that was accepted."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from sqlite3 import Row
 
@@ -18,7 +18,8 @@ class Device:
 
     `enrolled_group` is the group with whose token it proves itself, `group` where its owner has moved it since;
     `offered_sequence` is that of the release which it was last offered and may be installing, 0: of none;
-    `security_version` is that of the image which it has confirmed, as far as the server knows.
+    `security_version` is that of the image which it has confirmed, as far as the server knows; `inventory` holds the
+    packages that it last told of, in the fields of docs/protocol.md, None before it has told any.
     """
 
     id: int
@@ -44,11 +45,14 @@ class Device:
     last_seen_at_ms: int | None
     created_at_ms: int
     attributes: dict[str, Attribute]
+    inventory: list[dict[str, object]] | None
+    inventory_digest: str | None
+    inventory_at_ms: int | None
 
 
 @dataclass(frozen=True)
 class CheckIn:
-    """What a check-in tells."""
+    """What a check-in tells; `inventory` is the digest of the device's, None for one that knows no packages."""
 
     app: str
     version: str
@@ -60,6 +64,7 @@ class CheckIn:
     slot_size: int
     free_heap: int
     reset_cause: int
+    inventory: str | None
 
 
 @dataclass(frozen=True)
@@ -174,6 +179,16 @@ async def confirm(db: Connection, device: int, version: str, sequence: int, secu
     )
 
 
+async def keep_inventory(
+    db: Connection, device: int, digest: str, packages: Sequence[Mapping[str, object]], now_ms: int
+) -> None:
+    """The device has these packages, and no other, and calls that so."""
+    await db.execute(
+        "UPDATE devices SET inventory = ?, inventory_digest = ?, inventory_at_ms = ? WHERE id = ?",
+        (json.dumps(list(packages)), digest, now_ms, device),
+    )
+
+
 async def describe(db: Connection, device: int, attributes: Mapping[str, Attribute]) -> None:
     """The device has these attributes, and no other."""
     await db.execute("UPDATE devices SET attributes = ? WHERE id = ?", (json.dumps(dict(attributes)), device))
@@ -188,7 +203,10 @@ async def move(db: Connection, device: int, group: str) -> None:
 
 
 async def remove(db: Connection, device: Device, now_us: int) -> None:
-    """The device is gone, with all that was kept of it, but for when the last nonce was issued that is void now."""
+    """The device is gone, with all that was kept of it, but for when the last nonce was issued that is void now.
+
+    The caller has seen to its operations, which outlive it.
+    """
     for table in ("device_tags", "events", "failures"):
         await db.execute(f"DELETE FROM {table} WHERE device_id = ?", (device.id,))
     await db.execute("DELETE FROM devices WHERE id = ?", (device.id,))
@@ -259,4 +277,7 @@ def of_row(row: Row) -> Device:
         last_seen_at_ms=row["last_seen_at_ms"],
         created_at_ms=row["created_at_ms"],
         attributes=json.loads(row["attributes"]),
+        inventory=None if row["inventory"] is None else json.loads(row["inventory"]),
+        inventory_digest=row["inventory_digest"],
+        inventory_at_ms=row["inventory_at_ms"],
     )

@@ -22,5 +22,6 @@ async def remove(db: Connection, release: int) -> None:
 
 
 async def uses(db: Connection, sha256: str) -> bool:
-    """Whether any release, of any account, has the file of that hex digest."""
-    return await one(db, "SELECT 1 FROM files WHERE sha256 = ? LIMIT 1", (sha256,)) is not None
+    """Whether any release or package, of any account, has the file of that hex digest."""
+    sql = "SELECT 1 FROM files WHERE sha256 = ?1 UNION ALL SELECT 1 FROM package_files WHERE sha256 = ?1 LIMIT 1"
+    return await one(db, sql, (sha256,)) is not None

@@ -43,6 +43,12 @@ async def find_in(db: Connection, account: str, group: str) -> Group | None:
     return found if found is not None and found.account == account else None
 
 
+async def named(db: Connection, account: str, name: str) -> Group | None:
+    """The account's group of that name, or None."""
+    row = await one(db, f"{_SELECT} WHERE g.account_id = ? AND g.name = ?", (account, name))
+    return None if row is None else _group(row)
+
+
 async def name_taken(db: Connection, account: str, name: str) -> bool:
     """Whether the account has a group of that name."""
     return await one(db, "SELECT 1 FROM groups WHERE account_id = ? AND name = ?", (account, name)) is not None

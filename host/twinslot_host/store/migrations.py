@@ -281,12 +281,12 @@ _OPERATIONS = (
         cut INTEGER NOT NULL DEFAULT 0 CHECK (cut IN (0, 1)),
         created_at_ms INTEGER NOT NULL,
         started_at_ms INTEGER,
-        heard_at_ms INTEGER,
         ended_at_ms INTEGER
     ) STRICT""",
     "CREATE INDEX operations_by_queue ON operations (device_id, is_over, place)",
     "CREATE INDEX operations_by_job ON operations (job_id, place)",
     "CREATE INDEX operations_by_account ON operations (account_id, place)",
+    "CREATE INDEX operations_out ON operations (started_at_ms) WHERE is_over = 0",
     # What the device last told of its packages, as JSON, and by which digest it calls that.
     "ALTER TABLE devices ADD COLUMN inventory TEXT",
     "ALTER TABLE devices ADD COLUMN inventory_digest TEXT",

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from twinslot_tools import simulation, stopping
-from twinslot_tools.commands.sim import Application, GroupId, GroupToken, Poll, Timeout, Until, Version, plan_of
+from twinslot_tools.commands.sim import Application, GroupId, GroupToken, Poll, Timeout, Until, Version, Wait, plan_of
 from twinslot_tools.errors import BadFile, NotConfirmed
 from twinslot_tools.fleet_view import FleetView
 from twinslot_tools.options import DEFAULT_SERVER, Json, Server, checked_device, checked_version, run
@@ -32,11 +32,12 @@ def fleet(
     until: Until = None,
     timeout: Timeout = None,
     poll: Poll = 1,
+    wait: Wait = 0,
     server: Server = DEFAULT_SERVER,
     json: Json = False,
 ) -> None:
     """Run many simulated boards of one group, and watch them update."""
-    plan = plan_of(server, group, token, app=app, version=version, poll_s=poll)
+    plan = plan_of(server, group, token, app=app, version=version, poll_s=poll, wait_s=wait)
     wanted = None if until is None else checked_version(until)
     names = [checked_device(f"{prefix}{number}") for number in range(1, count + 1)]
     interpreter = simulation.interpreter()

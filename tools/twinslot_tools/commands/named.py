@@ -1,4 +1,4 @@
-"""The groups, devices and filters that commands are told of, and what they are told of them."""
+"""The groups, devices, filters and packages that commands are told of, and what they are told of them."""
 
 import json
 import math
@@ -30,6 +30,21 @@ def device_path(device: str) -> str:
 def filter_path(filter_id: str) -> str:
     """Where the management API has the filter."""
     return _path("filter", filter_id)
+
+
+def package_path(package: str) -> str:
+    """Where the management API has the package."""
+    return _path("package", package)
+
+
+def workflow_path(workflow: str) -> str:
+    """Where the management API has the workflow."""
+    return _path("workflow", workflow)
+
+
+def job_path(job: str) -> str:
+    """Where the management API has the job."""
+    return _path("job", job)
 
 
 def attributes(pairs: list[str]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from twinslot_tools.options import (
 )
 from twinslot_tools.output import print_facts, print_json, say
 from twinslot_tools.signing import load_key, load_specification
+from twinslot_tools.uploading import progress_bar
 
 
 class Strategy(StrEnum):
@@ -79,7 +80,8 @@ def publish(
         filters=filters or [],
     )
     private_key = load_key(key) if key else None
-    with publishing.progress_bar(file, shown=not json) as on_sent:
+    name, size_bytes = (file.name, file.stat().st_size) if file else ("", 0)
+    with progress_bar(name, size_bytes, shown=not json) as on_sent:
         published: dict[str, Any] = run(publishing.publish(server, bearer_token(), release, private_key, on_sent))
     if json:
         print_json(published)

@@ -41,6 +41,16 @@ LONGEST_POLL_S = 86_400
 Poll = Annotated[
     int, typer.Option(min=1, max=LONGEST_POLL_S, metavar="SECONDS", help="How often a fresh board checks in.")
 ]
+LONGEST_WAIT_S = 300
+Wait = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=LONGEST_WAIT_S,
+        metavar="S",
+        help="How long the server may hold a check-in of a fresh board, so that what is new reaches it at once.",
+    ),
+]
 
 
 def sim(
@@ -55,6 +65,7 @@ def sim(
     until: Until = None,
     timeout: Timeout = None,
     poll: Poll = 1,
+    wait: Wait = 0,
     heap: Annotated[int, typer.Option(min=16384, metavar="BYTES", help="The heap that MicroPython gets.")] = 131072,
     power_cut_at_op: Annotated[
         int | None,
@@ -71,7 +82,7 @@ def sim(
     Its console is shown, after the path of its serial port, which mpremote can connect to. Killing this command
     (SIGKILL) is a power cut: the same FILE boots again.
     """
-    plan = plan_of(server, group, token, app=app, version=version, poll_s=poll)
+    plan = plan_of(server, group, token, app=app, version=version, poll_s=poll, wait_s=wait)
     wanted = None if until is None else checked_version(until)
 
     def say(line: str) -> None:
@@ -97,7 +108,7 @@ def sim(
         raise NotConfirmed(f"{device} has not confirmed {until}; it keeps {printable(outcome.version or version)}")
 
 
-def plan_of(server: str, group: str, token: str, *, app: str | None, version: str, poll_s: int) -> Plan:
+def plan_of(server: str, group: str, token: str, *, app: str | None, version: str, poll_s: int, wait_s: int) -> Plan:
     """The plan of boards with these options; raises `UsageError` for what can't be."""
     return Plan(
         server,
@@ -106,4 +117,5 @@ def plan_of(server: str, group: str, token: str, *, app: str | None, version: st
         checked_app(app) if app is not None else None,
         checked_version(version),
         poll_s,
+        wait_s,
     )

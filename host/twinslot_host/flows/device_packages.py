@@ -1,0 +1,113 @@
+"""The packages of a device: told, and put on it and taken off again through its queue."""
+
+from dataclasses import dataclass
+
+from twinslot_host.config import INSTALL_TIMEOUT_S, UNINSTALL_TIMEOUT_S
+from twinslot_host.domain import uris
+from twinslot_host.domain.caller import Caller
+from twinslot_host.errors import Invalid, NotConnected
+from twinslot_host.flows import fleet, queue
+from twinslot_host.services import Services
+from twinslot_host.store import audit, packages
+from twinslot_host.store.database import Connection
+from twinslot_host.store.devices import Device
+from twinslot_host.store.operations import Operation
+
+
+@dataclass(frozen=True)
+class Install:
+    """What a device is to install. `uri` is a checked one; `sha256`, in hex, is what its bytes must have."""
+
+    uri: str
+    name: str
+    version: str
+    install: bool
+    reboot: bool
+    reboot_delay_ms: int
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """A device's packages, as it told them; `reported_at_ms`: when, None: just now."""
+
+    packages: list[dict[str, object]]
+    reported_at_ms: int | None
+
+
+async def install(services: Services, caller: Caller, device: str, wanted: Install) -> Operation:
+    """The installation is in the device's queue, durably.
+
+    Raises NotFound, Invalid for an uploaded package that there is not, Conflict when the queue is full.
+    """
+    async with services.database.write() as db:
+        found = await fleet.device_of(db, caller.account, device)
+        await _check_uploaded(db, caller.account, wanted)
+        request = {
+            "uri": wanted.uri,
+            "name": wanted.name,
+            "version": wanted.version,
+            "install": wanted.install,
+            "reboot": wanted.reboot,
+            "reboot_delay": wanted.reboot_delay_ms,
+        } | ({} if wanted.sha256 is None else {"sha256": wanted.sha256})
+        shown = request | {"uri": uris.redacted(wanted.uri)}
+        made = await _submit(services, db, caller, found, "install", request, INSTALL_TIMEOUT_S, shown)
+    services.held.wake(found.id)
+    return made
+
+
+async def uninstall(services: Services, caller: Caller, device: str, name: str, version: str) -> Operation:
+    """The removal is in the device's queue, durably. Raises NotFound, Conflict when the queue is full."""
+    request: dict[str, object] = {"name": name, "version": version}
+    async with services.database.write() as db:
+        found = await fleet.device_of(db, caller.account, device)
+        made = await _submit(services, db, caller, found, "uninstall", request, UNINSTALL_TIMEOUT_S, request)
+    services.held.wake(found.id)
+    return made
+
+
+async def installed(services: Services, account: str, device: str, timeout_s: float, *, live: bool) -> Inventory:
+    """What the device tells within the time, or else what it told last; with `live` only the former.
+
+    Raises NotFound, NotConnected when there is nothing to tell.
+    """
+    db = services.database.reader
+    found = await fleet.device_of(db, account, device)
+    if services.held.connected(found.id) and await services.held.inventory(found.id, timeout_s):
+        fresh = await fleet.device_of(db, account, device)
+        if fresh.inventory is not None:
+            return Inventory(fresh.inventory, None)
+    if live:
+        raise NotConnected(f"the device {device!r} is not connected, or did not answer in time")
+    last = await fleet.device_of(db, account, device)
+    if last.inventory is None or last.inventory_at_ms is None:
+        raise NotConnected(f"the device {device!r} has not answered, and has not told its packages before")
+    return Inventory(last.inventory, last.inventory_at_ms)
+
+
+async def _check_uploaded(db: Connection, account: str, wanted: Install) -> None:
+    name = uris.uploaded_name(wanted.uri)
+    if name is None:
+        return
+    if await packages.named(db, account, name, wanted.version) is None:
+        raise Invalid(f"uri: no package {name} {wanted.version} was uploaded; `twinslot package upload` does that")
+    if wanted.sha256 is not None:
+        raise Invalid("fileHash: this server tells the device what its packages' files hash to; leave it out")
+
+
+async def _submit(
+    services: Services,
+    db: Connection,
+    caller: Caller,
+    device: Device,
+    kind: str,
+    request: dict[str, object],
+    timeout_s: int,
+    shown: dict[str, object],
+) -> Operation:
+    now_ms = services.now_ms()
+    made = await queue.submit(db, caller, device, kind, request, timeout_s, now_ms)
+    detail = {"operation": made.id, **shown}
+    await audit.add(db, caller, f"package.{kind}", f"device:{device.device}", now_ms, detail)
+    return made

@@ -1,0 +1,180 @@
+"""Check-ins that are held open until there is something for their device, and what wakes them.
+
+One is held for each device: the latest. `hold` is called right after the transaction that found nothing to do, before
+any other task runs, and whoever commits something for a device calls `wake` afterwards. Transactions come one after the
+other, so nothing is missed. What a held check-in gets is decided in a transaction of its own, when it is woken.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+
+from twinslot_host.config import HELD_LIMIT, RETURN_S
+
+
+class Why(Enum):
+    """Why a held check-in goes on: there may be something, its time is over, or nobody waits for its answer."""
+
+    WOKEN = 1
+    OVER = 2
+    ENDED = 3
+
+
+class Place:
+    """A check-in that is held. `device` is the device's row, `alive` tells whether its connection is still there."""
+
+    __slots__ = ("_ended", "_signal", "_timer", "_until_s", "_woken", "account", "alive", "device")
+
+    def __init__(self, device: int, account: str, wait_s: float, alive: Callable[[], bool]) -> None:
+        self.device, self.account, self.alive = device, account, alive
+        self._woken = self._ended = False
+        self._signal = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._until_s = loop.time() + wait_s
+        self._timer = loop.call_at(self._until_s, self._signal.set)
+
+    async def reason(self) -> Why:
+        """Why to go on, as soon as there is a reason. After WOKEN it can be awaited again, for the next one."""
+        if asyncio.get_running_loop().time() < self._until_s:
+            await self._signal.wait()
+        self._signal.clear()
+        woken, self._woken = self._woken, False
+        return Why.ENDED if self._ended else Why.WOKEN if woken else Why.OVER
+
+    def wake(self) -> None:
+        """There may be something for the device."""
+        self._woken = True
+        self._signal.set()
+
+    def leave(self) -> None:
+        """Nobody waits here any more."""
+        self._ended = True
+        self._timer.cancel()
+        self._signal.set()
+
+
+class Held:
+    """All that are held, by device."""
+
+    def __init__(self) -> None:
+        self._places: dict[int, Place] = {}
+        self._left_s: dict[int, float] = {}  # when the device was answered, of devices that are to return
+        self._asked: dict[int, set[asyncio.Future[None]]] = {}
+        self._stopped = False
+        self._changed: set[str] = set()
+        self.changes = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def hold(self, device: int, account: str, wait_s: float, alive: Callable[[], bool]) -> Place | None:
+        """The place of that device's check-in; None: it can't be held. One that was held before ends."""
+        self.end(device)
+        self._left_s.pop(device, None)
+        if wait_s <= 0 or self._stopped or len(self._places) >= HELD_LIMIT:
+            return None
+        place = Place(device, account, wait_s, alive)
+        self._places[device] = place
+        if self.wants_inventory(device):
+            place.wake()  # who asked may have come after the transaction had looked
+        return place
+
+    def end(self, device: int) -> None:
+        """No check-in of the device is held: another has come, or it is not the account's any more."""
+        place = self._places.pop(device, None)
+        if place is not None:
+            place.leave()
+
+    def release(self, place: Place) -> None:
+        """The check-in is answered, or its connection is gone."""
+        place.leave()
+        if self._places.get(place.device) is place:
+            del self._places[place.device]
+            if place.alive():
+                self.returns(place.device)
+
+    def returns(self, device: int) -> None:
+        """The device was answered so that it checks in again at once."""
+        self._left_s[device] = asyncio.get_running_loop().time()
+
+    def is_held(self, place: Place) -> bool:
+        """Whether the device still waits at this very place."""
+        return self._places.get(place.device) is place and place.alive()
+
+    def wake(self, device: int) -> None:
+        """There may be something for the device, which was committed."""
+        place = self._places.get(device)
+        if place is not None:
+            place.wake()
+
+    def connected(self, device: int) -> bool:
+        """Whether the device can be reached at once: its check-in is held, or it is about to check in again."""
+        place = self._places.get(device)
+        if place is not None:
+            return place.alive()
+        left_s = self._left_s.get(device)
+        return left_s is not None and asyncio.get_running_loop().time() - left_s < RETURN_S
+
+    async def inventory(self, device: int, timeout_s: float) -> bool:
+        """Whether the device, which is connected, has told its inventory within the time, as it is asked to."""
+        if not self.connected(device):
+            return False
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with self._asking(device, told):
+            self.wake(device)
+            try:
+                await asyncio.wait_for(told, timeout_s)
+            except TimeoutError:
+                return False
+            return True
+
+    def wants_inventory(self, device: int) -> bool:
+        """Whether somebody waits for the device's inventory."""
+        return device in self._asked
+
+    def told_inventory(self, device: int) -> None:
+        """The device has told its inventory, which was committed."""
+        for each in self._asked.get(device, ()):
+            if not each.done():
+                each.set_result(None)
+
+    def mark(self, account: str) -> None:
+        """Something of the account was changed, which may give its devices something."""
+        self._changed.add(account)
+        self.changes.set()
+
+    def marked(self) -> set[str]:
+        """The accounts that were marked since this was asked last."""
+        changed, self._changed = self._changed, set()
+        self.changes.clear()
+        return changed
+
+    def of_account(self, account: str) -> list[int]:
+        """The account's devices whose check-ins are held."""
+        return [place.device for place in self._places.values() if place.account == account]
+
+    def drop_gone(self) -> None:
+        """No check-in is held whose connection is gone."""
+        now_s = asyncio.get_running_loop().time()
+        for place in [each for each in self._places.values() if not each.alive()]:
+            self.end(place.device)
+        for device in [each for each, left_s in self._left_s.items() if now_s - left_s >= RETURN_S]:
+            del self._left_s[device]
+
+    def stop(self) -> None:
+        """No check-in is held any more."""
+        self._stopped = True
+        for device in list(self._places):
+            self.end(device)
+
+    @contextmanager
+    def _asking(self, device: int, told: asyncio.Future[None]) -> Iterator[None]:
+        waiting = self._asked.setdefault(device, set())
+        waiting.add(told)
+        try:
+            yield
+        finally:
+            waiting.remove(told)
+            if not waiting:
+                del self._asked[device]
