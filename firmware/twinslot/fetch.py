@@ -27,7 +27,8 @@ class Fetcher:
         self._server = server
         self._ca = ca
         self._base = server
-        self._client: "Client | None" = Client(server, ca)  # early, since it needs 2 KiB of the heap in one piece
+        self._client: "Client | None" = Client(server, ca)
+        self._head = self._client.head  # 2 KiB of the heap in one piece, which may not be there again
         self._logins: "dict[str, str]" = {}  # by origin
 
     async def open(self, uri: str, method: str = "GET") -> "tuple[Stream, Answer]":
@@ -52,5 +53,5 @@ class Fetcher:
         if self._client is None or base != self._base:
             self._client = None
             gc.collect()
-            self._base, self._client = base, Client(base, self._ca)
+            self._base, self._client = base, Client(base, self._ca, self._head)
         return self._client

@@ -88,16 +88,16 @@ async def _send(stream: "Stream", data: bytes) -> None:
 
 class Client:
     """Requests to one server. `base` is "http://host[:port]" or "https://…"; `ca` the path of a PEM file with the
-    certificates to trust, for https."""
+    certificates to trust, for https; `head` that of another client, which is used no more."""
 
-    def __init__(self, base: str, ca: "str | None") -> None:
+    def __init__(self, base: str, ca: "str | None", head: "bytearray | None" = None) -> None:
         scheme, _, rest = base.partition("://")
         host, _, port = rest.partition(":")
         self._address = rest
         self._host = host
         self._port = int(port or (443 if scheme == "https" else 80))
         self._tls = _verifying_context(ca) if scheme == "https" else None
-        self._head = bytearray(_HEAD_MAX_BYTES)
+        self.head = head or bytearray(_HEAD_MAX_BYTES)
 
     async def request(
         self, method: str, path: str, headers: "dict[str, str]", body: bytes, wait_s: int = 0
@@ -147,13 +147,13 @@ class Client:
         return asyncio.open_connection(self._host, self._port)
 
     async def _read_head(self, stream: "Stream", wait_s: int) -> Answer:
-        view = memoryview(self._head)
+        view = memoryview(self.head)
         got = 0
         while got < _HEAD_MAX_BYTES:
             n = await _soon(_some(stream, view[got:]), wait_s)
             if not n:
                 raise Unreachable("the connection ended before an answer")
-            end = self._head.find(b"\r\n\r\n", max(0, got - 3), got + n)
+            end = self.head.find(b"\r\n\r\n", max(0, got - 3), got + n)
             got += n
             if end >= 0:
                 return Answer(stream, view[:end], view[end + 4 : got])
