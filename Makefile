@@ -17,7 +17,7 @@ demo: setup ## watch three simulated boards update, and go back from a bad relea
 	@$(BIN)/python -m twinslot_tools.demo
 
 test: setup ## run all tests
-	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 fuzz: setup ## send the server far more of what its OpenAPI document allows and forbids than the tests do
 	@TWINSLOT_FUZZ=$(or $(EXAMPLES),500) $(BIN)/pytest tests/host/test_schemathesis.py $(ARGS)

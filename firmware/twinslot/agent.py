@@ -1,13 +1,13 @@
 """The agent: goes through the states of `states.TABLE`, each a coroutine that returns the event it ended in."""
 
 import asyncio
-import gc
 import time
 
 from micropython import const
 
 from . import config, configuration, hw, record, states, trial, update
 from .errors import RecordUnreadable, Rejected, Unreachable
+from .hooks import load
 from .liaison import Liaison
 from .log import log
 from .pace import Pace
@@ -16,7 +16,6 @@ from .transfer import Transfer
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from .hooks import Hook
     from .telling import Telling
@@ -34,43 +33,49 @@ async def _idle(agent: "Agent") -> str:
     liaison = agent.liaison
     try:
         if agent.untold:
-            await _operations().deliver(agent)
-        await liaison.check_in(0 if agent.safe else agent.wait_s)
-        wanted = liaison.orders.get("inventory")
-        if wanted:
-            from .inventory import tell
-
-            await tell(liaison)
+            await _deliver(agent)
+        await liaison.check_in(0 if agent.safe else agent.wait_s, not agent.untold)
     except (Unreachable, Rejected) as error:
         log(error)
         agent.pace.back_off(error.wait_s)
         return "nothing"
     if not agent.safe and hw.crashes():
         hw.set_crashes(0)
+    told = "inventory" in liaison.orders and await _tell_inventory(liaison)
     if liaison.orders.get("operation"):
         return "ordered"
     if liaison.offer:
         return "offered"
-    agent.pace.poll_after(0 if wanted else liaison.poll_s)
+    agent.pace.poll_after(0 if told else liaison.poll_s)
     return "nothing"
 
 
-def _operations() -> "Any":
-    """The module that knows operations: 20 KiB of RAM, which a board without any keeps."""
-    gc.collect()
-    threshold = gc.threshold()
-    gc.threshold(1024)  # as in `__init__.py`
-    from . import operations
+async def _deliver(agent: "Agent") -> None:
+    """As `operations.deliver`; without the memory for it the agent goes on, so that a smaller release can come."""
+    try:
+        await load("twinslot.operations").deliver(agent)
+    except MemoryError as error:
+        log(error)
 
-    gc.threshold(threshold)
-    return operations
+
+async def _tell_inventory(liaison: Liaison) -> bool:
+    """Whether the server knows now which packages are installed. What else it has for this board does not wait for
+    that."""
+    from .inventory import tell
+
+    try:
+        await tell(liaison)
+        return True
+    except (Unreachable, Rejected, MemoryError) as error:
+        log("inventory:", error)
+        return False
 
 
 _STATES = {
     "booting": trial.booting,
     "settling": trial.settling,
     "idle": _idle,
-    "working": lambda agent: _operations().working(agent),
+    "working": lambda agent: load("twinslot.operations").working(agent),
     "judging": update.judging,
     "downloading": update.downloading,
     "switching": update.switching,
@@ -122,7 +127,7 @@ class Agent:
         self.operation: "dict | None" = None
         self.telling: "Telling | None" = None  # of the last operation, until its outcome was told
         self.untold = bool(hw.load_operation())
-        self.wait_s = 0  # how long the server may hold a check-in
+        self.wait_s = 0  # how long the server may hold a check-in: not at all for `update_once`; `run` sets it
         self._machine = states.Machine()
 
     def set_hooks(self, on_progress: "Hook", consent: "Hook", self_test: "Hook", configure: "Hook") -> None:

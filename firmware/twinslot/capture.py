@@ -4,9 +4,14 @@ import asyncio
 import builtins
 import sys
 
-TYPE_CHECKING = False
+from micropython import const
+
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from .output import Output
+
+
+_print = builtins.print
 
 
 class Capture:
@@ -19,16 +24,16 @@ class Capture:
 
     def __enter__(self) -> None:
         self._task = asyncio.current_task()
-        self._print = builtins.print
-        builtins.print = self._captured
+        builtins.print = self._mine = self._captured
 
     def __exit__(self, *_: object) -> None:
-        builtins.print = self._print
+        if builtins.print is self._mine:  # not that of a later one, while this one's task did not end in time
+            builtins.print = _print
 
     def _captured(self, *words: object, **how: object) -> None:
         into = self._of(how.get("file"))
         if into is None:
-            self._print(*words, **how)  # pyright: ignore[reportArgumentType, reportCallIssue] - as it came
+            _print(*words, **how)  # pyright: ignore[reportArgumentType, reportCallIssue] - as it came
         else:
             into.write(str(how.get("sep", " ")).join(str(word) for word in words) + str(how.get("end", "\n")))
 

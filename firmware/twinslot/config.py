@@ -36,7 +36,7 @@ class Config:
         self.trial_s: int = fields.get("trial_s", 300)
         self.poll_s: int = fields.get("poll_s", 0)
         self.allow_exec: bool = fields.get("allow_exec") is True
-        self.allow_packages: bool = fields.get("allow_packages", True) is True
+        self.allow_packages: bool = fields.get("allow_packages") is True
 
 
 def load() -> Config:

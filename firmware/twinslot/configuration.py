@@ -2,13 +2,15 @@
 
 import asyncio
 
+from micropython import const
+
 from . import hw, states
 from .errors import RecordUnreadable, TransferError
 from .hooks import settled
 from .log import log
 from .specification import MAX_BYTES, decode, place, with_link
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from .agent import Agent
 

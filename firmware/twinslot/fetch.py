@@ -8,7 +8,7 @@ from .errors import Unreachable
 from .http import Client
 from .uris import redirected, split
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from .http import Answer, Stream
 

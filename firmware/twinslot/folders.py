@@ -18,7 +18,7 @@ from micropython import const
 from . import index
 from .errors import PackageError
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
@@ -42,7 +42,8 @@ def encode(entries: "Index") -> bytes:
 
 
 def unused(entries: "Index", name: str, version: str) -> str:
-    """A folder for that version of `name` which no entry has."""
+    """A folder for that version of `name` which no entry has. A `~` at its end makes it another one, whether that
+    version is installed or only downloaded; at the end of an entry's name it means the latter (`packages.STAGED`)."""
     folder = name + "/" + version
     while folder in _named(entries):
         folder += "~"
@@ -169,6 +170,7 @@ class Folders:
         at = path.find("/", 1)
         while at > 0:
             try:
+                # CUT: an empty folder that the index does not name; swept away.
                 os.mkdir(path[:at])
             except OSError as error:
                 if error.errno != _EEXIST:

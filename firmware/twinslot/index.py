@@ -1,11 +1,14 @@
 """The index of a folder of folders: which of them are in use, and what for. Read at each start.
 
-`{name: {"version", "folder", "modules"}}`: `folder` is a path below the root, `modules` the top-level modules in it.
+`{name: {"version", "folder", "modules", "files"}}`: `folder` is a path below the root, `modules` the top-level modules
+in it, `files` the digest of what lies there, empty where no hashes came (`mip.Plan.digest`).
 """
 
 import json
 
-TYPE_CHECKING = False
+from micropython import const
+
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     Index = dict[str, dict]
 

@@ -15,7 +15,7 @@ from micropython import const
 from . import folders, mip, packages
 from .errors import PackageError, Unreachable
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 

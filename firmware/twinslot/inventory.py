@@ -1,15 +1,14 @@
 """What the server is told of the packages that are installed. Imported when it asks."""
 
-import json
 import sys
+
+from micropython import const
 
 from .liaison import NO_PACKAGES
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from .liaison import Liaison
-
-_MAX_BYTES = 8000
 
 
 async def tell(liaison: "Liaison") -> None:
@@ -18,6 +17,4 @@ async def tell(liaison: "Liaison") -> None:
     packages = sys.modules.get("twinslot.packages")
     if packages:
         body = {"digest": packages.digest(), "packages": packages.inventory()}
-        if len(json.dumps(body)) > _MAX_BYTES:
-            body["packages"] = [dict(package, modules=[]) for package in body["packages"]]
     await liaison.ask("/inventory", body)

@@ -61,7 +61,7 @@ class Liaison:
         """How long to wait between check-ins that bring nothing: not at all after one that was held to its end."""
         return self._server.poll_s and (self._config.poll_s or self._server.poll_s)
 
-    async def check_in(self, wait_s: int = 0) -> None:
+    async def check_in(self, wait_s: int = 0, takes_operations: bool = True) -> None:
         """The server has heard from this board, has been given what it had not acknowledged, and has made its offer,
         if need be when `wait_s` was over.
 
@@ -82,8 +82,9 @@ class Liaison:
             "slot_size": self._slot_size,
             "free_heap": gc.mem_free(),
             "reset_cause": hw.reset_cause(),
-            "inventory": _inventory(),
         }
+        if takes_operations:
+            status["inventory"] = _inventory()
         if wait_s:
             status["wait"] = wait_s
         self.orders = await self._server.ask("/check", status)

@@ -7,6 +7,8 @@ import io
 import sys
 import time
 
+from micropython import const
+
 from . import commandline, hw, outcome, verbs
 from .capture import Capture
 from .errors import PackageError, TransferError, TwinslotError, Unreachable
@@ -14,7 +16,7 @@ from .hooks import settled
 from .log import log
 from .telling import Telling
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from .agent import Agent
     from .output import Output
@@ -108,6 +110,14 @@ class Work:
         hw.Watchdog(timeout=(self._timeout_s + _MARGIN_S) * 1000)
         doing = asyncio.create_task(self._do())
         asyncio.create_task(self._end(doing))
+        try:
+            await self._accompany(doing)
+        except BaseException:
+            doing.cancel()  # the server sends it again: it does not run twice at a time
+            raise
+
+    async def _accompany(self, doing: "asyncio.Task") -> None:
+        """The attempt has ended, and the server was told how it went."""
         told_ms = time.ticks_add(time.ticks_ms(), _REPORT_MS - _SIGN_OF_LIFE_MS)
         while not self.telling.ended:
             asked = await self._woken()

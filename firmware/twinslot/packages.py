@@ -1,22 +1,23 @@
 """Installed packages: what the rest of the device package, and each start, needs to know of them.
 
 `/packages/` belongs to the installer: what its index does not name is removed at the next operation. An entry whose
-name ends with `~`, which no package's name does, is of a package that was downloaded and is not installed.
+name ends with `~`, which no package's name does, is of a package that was downloaded and is not installed. At the end
+of a folder's name each `~` says that the name without it was taken (`folders.unused`), and nothing else.
 """
 
-import gc
 import json
 import sys
 from binascii import hexlify
 from hashlib import sha256
 
+from micropython import const
+
 from . import index
+from .hooks import load
 from .log import log
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from typing import Any
-
     from .installer import Fetch, Progress, Say
 
 ROOT = "/packages/"
@@ -60,25 +61,13 @@ async def install(fetch: "Fetch", order: dict, progress: "Progress", say: "Say")
     `fetch` is a Fetcher's `open`; `progress` is called with 0 to 100, `say` with lines for the operation's output.
     Raises PackageError.
     """
-    await _installer().install(fetch, order, progress, say)
+    await load("twinslot.installer").install(fetch, order, progress, say)
 
 
 def uninstall(name: str, version: str, again: bool = False) -> None:
     """That package is not installed. Raises PackageError, also when it was not, or is in another version; with `again`,
     an earlier attempt may have removed it already."""
-    _installer().uninstall(name, version, again)
-
-
-def _installer() -> "Any":
-    """The module: 14 KiB of RAM that a board keeps which never has a package."""
-    threshold = gc.threshold()
-    gc.collect()
-    gc.threshold(1024)  # as in this package's own `__init__`
-    try:
-        from . import installer
-    finally:
-        gc.threshold(threshold)
-    return installer
+    load("twinslot.installer").uninstall(name, version, again)
 
 
 def _installed() -> "list[tuple[str, dict]]":

@@ -4,12 +4,14 @@ Power loss: see `outcome.py`. The part that tells the end has a number that no p
 server takes it whatever it has heard before.
 """
 
+from micropython import const
+
 from . import hw, outcome
 from .errors import Rejected, TransferError
 from .log import log
 from .output import Output, clipped
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from .liaison import Liaison
 
@@ -84,7 +86,8 @@ class Telling:
         """The server knows how it ended, and nothing of it is kept. Raises Unreachable."""
         while self._unsent or len(self.output) or len(self.errors):
             await self.report()
-        await self._tell(self._last)
+        if self._last:  # what broke before it had an end is lost, as the next check-in tells
+            await self._tell(self._last)
         # CUT: kept still, and told once more after the boot: the server knows that part.
         hw.forget(hw.OPERATION)
 

@@ -7,10 +7,12 @@ import os
 import sys
 import time
 
+from micropython import const
+
 from . import config, hw
 from .paths import is_secret, whole_path
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import Callable
 

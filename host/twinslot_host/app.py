@@ -38,7 +38,7 @@ def make_app(services: Services) -> web.Application:
             web.post("/device/v1/inventory", device.inventory),
             web.get("/device/v1/keys", device.keys),
             web.get("/device/v1/transfers/{sha256}", transfers.transfer),
-            web.get("/device/v1/packages/{id}", packages.manifest),
+            web.get("/device/v1/packages/{id}", packages.package_json),
             web.get("/setup", setup.page),
             web.post("/setup", setup.submit),
         ]

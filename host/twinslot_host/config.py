@@ -39,6 +39,7 @@ JWKS_FAILED_S = 5  # after a fetch that failed
 
 WAIT_LIMIT_S = 300  # for which a check-in may be held open
 HELD_LIMIT = 20_000  # check-ins held open; beyond that they are answered at once
+FILES_SPARED = 500  # that the server may open, which no held check-in takes
 RETURN_S = 5.0  # in which a device that is about to check in again is expected to do so
 SETTLE_S = 0.05  # after a change, for more changes, before the held check-ins are decided anew
 WOKEN_AT_ONCE = 32  # held check-ins that are decided anew at a time; the others wait, so that other requests come first
@@ -67,6 +68,7 @@ JOB_TIMEOUT_S = 600  # that an attempt of a job's command may take, where nobody
 JOB_TIMEOUT_LIMIT_S = 24 * 3600
 PAGE_DEFAULT = 100
 PAGE_LIMIT = 1000
+PAGE_WHOLE_LIMIT = 50  # operations with all that they printed, 32 KiB each
 EVENTS_SHOWN = 100
 
 PACKAGE_LIMIT_BYTES = 1024 * 1024  # all files of an uploaded package

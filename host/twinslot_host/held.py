@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 
-from twinslot_host.config import HELD_LIMIT, RETURN_S
+from twinslot_host import open_files
+from twinslot_host.config import FILES_SPARED, HELD_LIMIT, RETURN_S
 
 
 class Why(Enum):
@@ -55,9 +56,10 @@ class Place:
 
 
 class Held:
-    """All that are held, by device."""
+    """All that are held, by device; so many that the rest of what this process may open is left for others."""
 
     def __init__(self) -> None:
+        self._limit = max(0, min(HELD_LIMIT, open_files.allowed() - FILES_SPARED))
         self._places: dict[int, Place] = {}
         self._left_s: dict[int, float] = {}  # when the device was answered, of devices that are to return
         self._asked: dict[int, set[asyncio.Future[None]]] = {}
@@ -72,7 +74,7 @@ class Held:
         """The place of that device's check-in; None: it can't be held. One that was held before ends."""
         self.end(device)
         self._left_s.pop(device, None)
-        if wait_s <= 0 or self._stopped or len(self._places) >= HELD_LIMIT:
+        if wait_s <= 0 or self._stopped or len(self._places) >= self._limit:
             return None
         place = Place(device, account, wait_s, alive)
         self._places[device] = place

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from twinslot_host.config import (
     DEVICE_REQUESTS_LIMIT,
@@ -17,11 +17,14 @@ from twinslot_host.errors import Busy
 
 
 class Pacing:
-    """The load that devices make. A check-in does not count while it is held."""
+    """The load that devices make. A check-in does not count while it is held.
+
+    Whoever decides a held check-in that was woken holds `woken` meanwhile.
+    """
 
     def __init__(self) -> None:
         self.in_progress = 0
-        self._woken = asyncio.Semaphore(WOKEN_AT_ONCE)
+        self.woken = asyncio.Semaphore(WOKEN_AT_ONCE)
 
     @contextmanager
     def request(self) -> Iterator[None]:
@@ -42,12 +45,6 @@ class Pacing:
             yield
         finally:
             self.in_progress += 1
-
-    @asynccontextmanager
-    async def woken(self) -> AsyncIterator[None]:
-        """A held check-in is decided within the block, when it is its turn."""
-        async with self._woken:
-            yield
 
     def poll_s(self, interval_s: int) -> int:
         """When a device is to come back, whose group says that interval: about then, or later under load."""

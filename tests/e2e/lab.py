@@ -79,6 +79,7 @@ def make_flash(
         "wifi": {"ssid": "lab", "password": "lab"},
         "trial_s": TRIAL_S,
         "poll_s": 1,
+        "allow_packages": True,
         **settings,
     }
     lying = {**board_files(), "/twinslot.json": json.dumps(config).encode(), **(files or {})}

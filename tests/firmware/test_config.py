@@ -20,7 +20,7 @@ def test_good_configuration_has_its_fields_and_defaults() -> None:
     config = Config(GOOD)
     assert (config.server, config.key, config.trusted) == ("http://127.0.0.1:8080", b"\xab" * 32, [b"\0\1\2"])
     assert (config.wifi, config.ca, config.trial_s, config.poll_s) == (None, None, 300, 0)
-    assert (config.wait_s, config.allow_exec, config.allow_packages) == (0, False, True)
+    assert (config.wait_s, config.allow_exec, config.allow_packages) == (0, False, False)
 
 
 def test_optional_settings_are_each_their_own() -> None:

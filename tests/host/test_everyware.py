@@ -129,6 +129,8 @@ def test_field_that_is_needed_and_is_not_right_is_400_by_its_name(shared, known,
         ("reboot_delay", 5),
         ("name", "a" * 65),
         ("version", "-1"),
+        ("name", "index.json"),
+        ("version", "index.json.new"),
     ],
 )
 def test_field_that_is_wrong_is_400_by_its_name(shared, known, name, value):

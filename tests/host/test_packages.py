@@ -134,6 +134,16 @@ def test_name_or_version_of_another_form_is_refused_by_its_field(shared, about, 
     assert (answer.status, answer.detail.startswith(f"{field}:")) == (400, True)
 
 
+@pytest.mark.parametrize("taken", ["index.json", "index.json.new"])
+@pytest.mark.parametrize("field", ["name", "version"])
+def test_name_or_version_that_a_boards_own_file_has_is_refused_saying_so(shared, taken, field):
+    before = stored(shared)
+    answer = post(shared, form({"x.py": b"never kept"}, **{"name": "refused", field: taken}))
+    assert (answer.status, answer.detail.startswith(f"{field}: no board takes that; index.json and")) == (400, True)
+    assert stored(shared) == before
+    assert upload(shared, {"x.py": b""}, f"{taken}.{field}").status == 201
+
+
 @pytest.mark.parametrize(
     "text", [b"", b"\0", b"\xff", b"[]", b"null", b"{", b'{"name": "a"}', b'{"name": 1, "version": "1"}', b"[" * 5000]
 )

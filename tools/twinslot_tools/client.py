@@ -94,12 +94,12 @@ def everything(server: str, path: str, item: object, where: Mapping[str, str] = 
 
 
 async def pages(
-    http: aiohttp.ClientSession, url: str, item: object, where: Mapping[str, str] = EVERYTHING
+    http: aiohttp.ClientSession, url: str, item: object, where: Mapping[str, str] = EVERYTHING, at_once: int = PAGE
 ) -> list[dict[str, Any]]:
-    """The items, of that shape, of all pages of a list, of which `where` holds."""
+    """The items, of that shape, of all pages of a list, of which `where` holds; the server gives `at_once` a page."""
     items: list[dict[str, Any]] = []
     while True:
-        part = {**where, "offset": len(items), "limit": PAGE}
+        part = {**where, "offset": len(items), "limit": at_once}
         page = await call(http, "GET", url, shapes.page(item), params=part)
         items += page["items"]
         if not page["items"] or len(items) >= page["total"]:

@@ -29,7 +29,7 @@ async def ended(http: aiohttp.ClientSession, url: str, on_change: OnChange) -> d
 
 async def with_children(http: aiohttp.ClientSession, url: str, job: dict[str, Any]) -> dict[str, Any]:
     """The job, which is at `url`, with its children."""
-    return {**job, "children": await pages(http, f"{url}/children", shapes.CHILD)}
+    return {**job, "children": await pages(http, f"{url}/children", shapes.CHILD, at_once=50)}
 
 
 @contextmanager

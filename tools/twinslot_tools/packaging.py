@@ -14,7 +14,7 @@ from twinslot_tools.client import api, call, session
 from twinslot_tools.errors import BadFile
 from twinslot_tools.uploading import OnSent, append_part, opened
 
-MANIFEST = "package.json"
+PACKAGE_JSON = "package.json"
 FILES_LIMIT = 64
 LIMIT_BYTES = 1 << 20
 PATH_LIMIT = 128
@@ -29,8 +29,8 @@ def files_at(path: Path) -> dict[str, Path]:
     A folder's `package.json` counts in place of what else is there; hidden files and `__pycache__` are left out.
     Raises `BadFile`.
     """
-    listed = path / MANIFEST if path.is_dir() else path
-    if listed.name == MANIFEST and listed.is_file():
+    listed = path / PACKAGE_JSON if path.is_dir() else path
+    if listed.name == PACKAGE_JSON and listed.is_file():
         found = _listed(listed)
     elif path.is_dir():
         found = {part.relative_to(path).as_posix(): part for part in sorted(path.rglob("*")) if _counts(path, part)}
@@ -63,22 +63,22 @@ def _counts(folder: Path, part: Path) -> bool:
     return part.is_file() and not any(name.startswith(".") or name == _LEFT_OUT for name in names)
 
 
-def _listed(manifest: Path) -> dict[str, Path]:
+def _listed(package_json: Path) -> dict[str, Path]:
     """The files that a `package.json` of mip's form names, all of which lie beside it."""
     try:
-        told = json.loads(manifest.read_bytes())
+        told = json.loads(package_json.read_bytes())
         pairs = {str(target): str(source) for target, source in told["urls"]}
         others = told.get("hashes") or told.get("deps")
     except OSError as error:
-        raise BadFile(f"can't read {manifest}: {error.strerror}") from error
+        raise BadFile(f"can't read {package_json}: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise BadFile(f'{manifest} has no "urls" as mip knows them: [[path in the package, file], ...]') from None
+        raise BadFile(f'{package_json} has no "urls" as mip knows them: [[path in the package, file], ...]') from None
     if others:
-        raise BadFile(f'{manifest} names what lies elsewhere, in "hashes" or "deps": put those files beside it')
-    folder = manifest.parent.resolve()
+        raise BadFile(f'{package_json} names what lies elsewhere, in "hashes" or "deps": put those files beside it')
+    folder = package_json.parent.resolve()
     for source in pairs.values():
         if ":" in source or not (folder / source).resolve().is_relative_to(folder):
-            raise BadFile(f"{manifest} names {source!r}, which is no file beside it: download it there first")
+            raise BadFile(f"{package_json} names {source!r}, which is no file beside it: download it there first")
     return {target: folder / source for target, source in pairs.items()}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from twinslot_host.errors import Invalid
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", re.ASCII)
+TAKEN = ("index.json", "index.json.new")  # a board's own files beside its packages; no name, and no version
 PATH_LIMIT = 128  # characters
 DEPTH_LIMIT = 8  # parts of a path
 RESERVED = (
@@ -16,13 +17,6 @@ RESERVED = (
 )  # modules by which a board stays reachable; it takes no others of that name
 
 _PATH = re.compile(r"[ -~]+", re.ASCII)
-
-
-def checked_name(what: str, name: str) -> str:
-    """The text, which can be a package's name or version. Raises Invalid, naming `what`."""
-    if not NAME.fullmatch(name):
-        raise Invalid(f"{what}: it must be 1 to 64 of A-Z a-z 0-9 . _ + -, beginning with a letter or digit")
-    return name
 
 
 def checked_path(path: str) -> str:

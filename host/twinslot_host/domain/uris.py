@@ -1,6 +1,7 @@
 """Where a package comes from: an address, which may hold a user name and a password, or `package:NAME`."""
 
 import re
+from collections.abc import Mapping
 
 from twinslot_host.domain.packages import NAME
 from twinslot_host.errors import Invalid
@@ -22,8 +23,8 @@ def checked(uri: str) -> str:
     """The uri, whose scheme is lower case. Raises Invalid, without showing it, when it is of no form that devices take:
     `http://…`, `https://…`, each without a fragment, or `package:NAME`.
 
-    What could be read in two ways is refused, such as a second `@` before the path, or a backslash: so what `redacted`
-    takes for the credentials is what a device takes for them.
+    What could be read in two ways is refused, such as a second `@` before the path, or a backslash: so what
+    `without_credentials` takes for the credentials is what a device takes for them.
     """
     if len(uri) > URI_LIMIT:
         raise Invalid(f"uri: it is longer than {URI_LIMIT} characters")
@@ -40,9 +41,11 @@ def checked(uri: str) -> str:
     return found["scheme"].lower() + uri[len(found["scheme"]) :]
 
 
-def redacted(uri: str) -> str:
-    """The uri with `***` in the place of a user name and a password. It can be shown, logged and kept."""
-    return _CREDENTIALS.sub(r"\1***@", uri)
+def without_credentials(request: Mapping[str, object]) -> dict[str, object]:
+    """What an operation asks for, with `***` in its uri, when it has one, in the place of a user name and a password.
+    It can be shown, logged and kept."""
+    uri = request.get("uri")
+    return {**request, "uri": _CREDENTIALS.sub(r"\1***@", uri)} if isinstance(uri, str) else dict(request)
 
 
 def uploaded_name(uri: str) -> str | None:

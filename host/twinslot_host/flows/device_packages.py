@@ -1,17 +1,19 @@
 """The packages of a device: told, and put on it and taken off again through its queue."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from twinslot_host.config import INSTALL_TIMEOUT_S, UNINSTALL_TIMEOUT_S
 from twinslot_host.domain import uris
 from twinslot_host.domain.caller import Caller
+from twinslot_host.domain.queue import Operation
 from twinslot_host.errors import Invalid, NotConnected
 from twinslot_host.flows import fleet, queue
+from twinslot_host.flows.entry import Visitor, admit
 from twinslot_host.services import Services
-from twinslot_host.store import audit, packages
+from twinslot_host.store import audit, devices, packages
 from twinslot_host.store.database import Connection
 from twinslot_host.store.devices import Device
-from twinslot_host.store.operations import Operation
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,7 @@ async def install(services: Services, caller: Caller, device: str, wanted: Insta
             "reboot": wanted.reboot,
             "reboot_delay": wanted.reboot_delay_ms,
         } | ({} if wanted.sha256 is None else {"sha256": wanted.sha256})
-        shown = request | {"uri": uris.redacted(wanted.uri)}
-        made = await _submit(services, db, caller, found, "install", request, INSTALL_TIMEOUT_S, shown)
+        made = await _submit(services, db, caller, found, "install", request, INSTALL_TIMEOUT_S)
     services.held.wake(found.id)
     return made
 
@@ -62,28 +63,41 @@ async def uninstall(services: Services, caller: Caller, device: str, name: str, 
     request: dict[str, object] = {"name": name, "version": version}
     async with services.database.write() as db:
         found = await fleet.device_of(db, caller.account, device)
-        made = await _submit(services, db, caller, found, "uninstall", request, UNINSTALL_TIMEOUT_S, request)
+        made = await _submit(services, db, caller, found, "uninstall", request, UNINSTALL_TIMEOUT_S)
     services.held.wake(found.id)
     return made
 
 
-async def installed(services: Services, account: str, device: str, timeout_s: float, *, live: bool) -> Inventory:
-    """What the device tells within the time, or else what it told last; with `live` only the former.
+async def installed(
+    services: Services, account: str, device: str, timeout_s: float, *, require_connected: bool
+) -> Inventory:
+    """What the device tells within the time, or else what it told last; with `require_connected` only the former.
 
     Raises NotFound, NotConnected when there is nothing to tell.
     """
     db = services.database.reader
     found = await fleet.device_of(db, account, device)
-    if services.held.connected(found.id) and await services.held.inventory(found.id, timeout_s):
+    if await services.held.inventory(found.id, timeout_s):
         fresh = await fleet.device_of(db, account, device)
         if fresh.inventory is not None:
             return Inventory(fresh.inventory, None)
-    if live:
+    if require_connected:
         raise NotConnected(f"the device {device!r} is not connected, or did not answer in time")
     last = await fleet.device_of(db, account, device)
     if last.inventory is None or last.inventory_at_ms is None:
         raise NotConnected(f"the device {device!r} has not answered, and has not told its packages before")
     return Inventory(last.inventory, last.inventory_at_ms)
+
+
+async def keep_inventory(
+    services: Services, visitor: Visitor, digest: str, told: Sequence[Mapping[str, object]]
+) -> None:
+    """The device has these packages; whoever waits to know that goes on."""
+    now_us = services.clock_us()
+    async with services.database.write() as db:
+        device = await admit(db, visitor, now_us)
+        await devices.keep_inventory(db, device.id, digest, told, now_us // 1000)
+    services.held.told_inventory(device.id)
 
 
 async def _check_uploaded(db: Connection, account: str, wanted: Install) -> None:
@@ -104,10 +118,9 @@ async def _submit(
     kind: str,
     request: dict[str, object],
     timeout_s: int,
-    shown: dict[str, object],
 ) -> Operation:
     now_ms = services.now_ms()
     made = await queue.submit(db, caller, device, kind, request, timeout_s, now_ms)
-    detail = {"operation": made.id, **shown}
+    detail = {"operation": made.id, **uris.without_credentials(request)}
     await audit.add(db, caller, f"package.{kind}", f"device:{device.device}", now_ms, detail)
     return made

@@ -77,7 +77,7 @@ async def link(db: Connection, services: Services, account: str, name: str, vers
     return links.path(services.link_key, found.id, services.now_s(), services.link_life_s, "package")
 
 
-async def manifest(services: Services, package: str, expires: str, key: str) -> bytes:
+async def package_json(services: Services, package: str, expires: str, key: str) -> bytes:
     """The `package.json` of the package, with links to its files. Raises Forbidden for a link that is altered or
     expired, NotFound when the package is gone."""
     now_s, life_s, secret = services.now_s(), services.link_life_s, services.link_key

@@ -73,6 +73,12 @@ async def cancel(db: Connection, operation: Operation, now_ms: int) -> None:
         await end(db, operation, Outcome("cancelled"), now_ms)
 
 
+async def cancel_job(db: Connection, job: str, now_ms: int) -> None:
+    """As `cancel`, for each of the job's operations, however many there are."""
+    await operations.cancel_queued_of_job(db, job, now_ms)
+    await operations.stop_of_job(db, job)
+
+
 async def cancel_one(services: Services, caller: Caller, operation: str) -> Operation:
     """As `cancel`, durably: the operation as it is then. Raises NotFound."""
     now_ms = services.now_ms()
@@ -88,8 +94,7 @@ async def end(
     db: Connection, operation: Operation, outcome: Outcome, now_ms: int, exit_code: int | None = None
 ) -> None:
     """The operation is over, and no credential is left of it."""
-    uri = operation.request.get("uri")
-    kept = operation.request | ({"uri": uris.redacted(uri)} if isinstance(uri, str) else {})
+    kept = uris.without_credentials(operation.request)
     await operations.end(db, operation.place, outcome, kept, now_ms, exit_code)
 
 

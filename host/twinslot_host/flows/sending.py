@@ -1,6 +1,5 @@
 """What a device gets of its queue, and what becomes of it by what the device tells."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from twinslot_host.domain import queue as rules
@@ -9,7 +8,7 @@ from twinslot_host.domain.queue import Operation, Outcome, Report
 from twinslot_host.flows import packages, queue
 from twinslot_host.flows.entry import Visitor, admit
 from twinslot_host.services import Services
-from twinslot_host.store import devices, operations
+from twinslot_host.store import operations
 from twinslot_host.store.database import Connection
 from twinslot_host.store.devices import Device
 
@@ -45,17 +44,6 @@ async def report(services: Services, visitor: Visitor, told: Report) -> bool:
     if counts:
         services.metrics.operation_reports.labels(told.state).inc()
     return rules.is_to_stop(found, told)
-
-
-async def keep_inventory(
-    services: Services, visitor: Visitor, digest: str, told: Sequence[Mapping[str, object]]
-) -> None:
-    """The device has these packages; whoever waits to know that goes on."""
-    now_us = services.clock_us()
-    async with services.database.write() as db:
-        device = await admit(db, visitor, now_us)
-        await devices.keep_inventory(db, device.id, digest, told, now_us // 1000)
-    services.held.told_inventory(device.id)
 
 
 async def _request(db: Connection, services: Services, operation: Operation) -> dict[str, object] | None:

@@ -36,7 +36,7 @@ async def check_in(
 
 async def _waited(services: Services, visitor: Visitor, place: Place, inventory: str | None) -> Given:
     while (why := await place.reason()) is Why.WOKEN:
-        async with services.pacing.woken():
+        async with services.pacing.woken:
             given = await checkin.check_again(services, visitor, place, inventory)
         if given is None:
             break

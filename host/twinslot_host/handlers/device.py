@@ -10,8 +10,8 @@ from pydantic import AfterValidator, Field
 from twinslot_host.config import WAIT_LIMIT_S
 from twinslot_host.domain import queue
 from twinslot_host.domain.names import printable, printable_lines
-from twinslot_host.domain.packages import NAME
-from twinslot_host.flows import checkin, sending, waiting
+from twinslot_host.domain.packages import NAME, PATH_LIMIT
+from twinslot_host.flows import checkin, device_packages, sending, waiting
 from twinslot_host.handlers.addresses import file_link, file_path, origin
 from twinslot_host.handlers.bodies import Body, parsed
 from twinslot_host.handlers.device_auth import BODY, POLL_S, VISITOR
@@ -24,7 +24,8 @@ Reason = Annotated[str, Field(max_length=200), AfterValidator(printable)]
 Printed = Annotated[str, Field(max_length=1024), AfterValidator(printable_lines)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
-Modules = Annotated[list[Text], Field(max_length=1000)]
+Module = Annotated[str, Field(min_length=1, max_length=PATH_LIMIT), AfterValidator(printable)]
+Modules = Annotated[list[Module], Field(max_length=1000)]
 
 
 class CheckBody(Body):
@@ -108,7 +109,7 @@ async def inventory(request: web.Request) -> web.Response:
     """204: the inventory is kept."""
     told = parsed(InventoryBody, request[BODY])
     packages = [each.model_dump() for each in told.packages]
-    await sending.keep_inventory(request.app[SERVICES], request[VISITOR], told.digest, packages)
+    await device_packages.keep_inventory(request.app[SERVICES], request[VISITOR], told.digest, packages)
     return web.Response(status=204)
 
 

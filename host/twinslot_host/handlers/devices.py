@@ -65,7 +65,7 @@ class Device(BaseModel):
     """A device: what it last told of itself, and what its owner says of it.
 
     `enrolled_group` is the group with whose token it proves itself; it differs from `group` after a move. `connected`:
-    it waits for something to do, and gets it at once.
+    it waits for something to do, and gets it at once, or is expected back within seconds.
     """
 
     id: str

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from twinslot_host.domain import uris
+from twinslot_host.domain.queue import Operation
 from twinslot_host.errors import NotFound
 from twinslot_host.flows import device_packages
 from twinslot_host.flows.device_packages import Install
@@ -16,7 +17,6 @@ from twinslot_host.handlers.everyware_models import (
 )
 from twinslot_host.handlers.routes import Call, Routes, answer
 from twinslot_host.handlers.surfaces import EVERYWARE
-from twinslot_host.store.operations import Operation
 
 ROUTES = Routes("Everyware device packages", "/v1/{scopeId}/devices/{deviceId}/packages", EVERYWARE)
 
@@ -29,7 +29,11 @@ async def list_all(call: Call) -> web.Response:
     """The packages that are installed on a device, which is asked for them."""
     query, device = call.query(ListQuery), _device(call)
     told = await device_packages.installed(
-        call.services, call.account, device, query.timeout / 1000, live=query.require_connected == "true"
+        call.services,
+        call.account,
+        device,
+        query.timeout / 1000,
+        require_connected=query.require_connected == "true",
     )
     return answer(DevicePackages.of(told))
 

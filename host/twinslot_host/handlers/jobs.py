@@ -6,7 +6,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from twinslot_host.config import JOB_TIMEOUT_LIMIT_S, JOB_TIMEOUT_S
+from twinslot_host.config import JOB_TIMEOUT_LIMIT_S, JOB_TIMEOUT_S, PAGE_WHOLE_LIMIT
 from twinslot_host.domain import jobs as domain
 from twinslot_host.domain.dates import date, date_or_none
 from twinslot_host.domain.queue import STATES
@@ -20,6 +20,12 @@ from twinslot_host.handlers.workflows import Command, Name, Reference
 from twinslot_host.store import jobs, operations
 
 ROUTES = Routes("Jobs", "/api/v1/jobs")
+
+
+class ChildrenPage(Page):
+    """Which part of a list is wanted whose items have all that was printed."""
+
+    limit: Annotated[int, Field(ge=1, le=PAGE_WHOLE_LIMIT)] = PAGE_WHOLE_LIMIT
 
 
 class JobBody(Body):
@@ -105,10 +111,12 @@ async def show(call: Call) -> web.Response:
     return answer(await _shown(call, await _found(call)))
 
 
-@ROUTES.add("GET", "/{id}/children", scope="job:read", query=Page, answers={200: Listed[Operation]}, errors=(404,))
+@ROUTES.add(
+    "GET", "/{id}/children", scope="job:read", query=ChildrenPage, answers={200: Listed[Operation]}, errors=(404,)
+)
 async def children(call: Call) -> web.Response:
     """The job on each of its devices, by id."""
-    page, db, job = call.query(Page), call.services.database.reader, await _found(call)
+    page, db, job = call.query(ChildrenPage), call.services.database.reader, await _found(call)
     items = [Operation.whole(row) for row in await operations.of_job(db, job.id, page.limit, page.offset)]
     tally = (await jobs.tallies(db, [job]))[job.id]
     return answer(Listed[Operation](items=items, total=sum(tally.counts.values())))

@@ -54,14 +54,13 @@ class Listing(BaseModel):
     @classmethod
     def of(cls, row: rules.Operation) -> "Listing":
         """The operation as a list shows it."""
-        uri = row.request.get("uri")
         return cls.model_validate(
             {
                 "id": row.id,
                 "device": row.device,
                 "job": row.job,
                 "kind": row.kind,
-                "request": row.request | ({"uri": uris.redacted(uri)} if isinstance(uri, str) else {}),
+                "request": uris.without_credentials(row.request),
                 "timeout": row.timeout_s,
                 "state": row.state,
                 "stopping": row.stop,

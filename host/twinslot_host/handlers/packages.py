@@ -6,12 +6,13 @@ from contextlib import ExitStack
 from typing import Annotated
 
 from aiohttp import BodyPartReader, hdrs, web
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
 
 from twinslot_host.artifacts import receive
 from twinslot_host.config import API_BODY_LIMIT_BYTES, PACKAGE_FILES_LIMIT, PACKAGE_LIMIT_BYTES
 from twinslot_host.domain.dates import date
-from twinslot_host.domain.packages import NAME, check_apart, checked_path
+from twinslot_host.domain.packages import NAME, TAKEN, check_apart, checked_path
 from twinslot_host.errors import Invalid, TooLarge
 from twinslot_host.flows import packages as flow
 from twinslot_host.flows.packages import Upload
@@ -26,7 +27,19 @@ from twinslot_host.store.database import Connection
 
 ROUTES = Routes("Packages", "/api/v1/packages")
 
-Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+
+def _free(text: str) -> str:
+    """The text, which no file of a board's own is called."""
+    if text in TAKEN:
+        raise PydanticCustomError("taken", f"no board takes that; {' and '.join(TAKEN)} are names of its own")
+    return text
+
+
+Name = Annotated[
+    str,
+    Field(pattern=f"^{NAME.pattern}$", json_schema_extra={"not": {"enum": list(TAKEN)}}),
+    AfterValidator(_free),
+]
 
 _ABSOLUTE = re.compile(r'filename\s*=\s*"[/\\]', re.IGNORECASE)
 
@@ -131,10 +144,10 @@ async def remove(call: Call) -> web.Response:
     return no_content()
 
 
-async def manifest(request: web.Request) -> web.Response:
+async def package_json(request: web.Request) -> web.Response:
     """The `package.json` for whoever has a link to it. 403: the link is altered or expired. 404: it is gone."""
     query = request.query
-    made = await flow.manifest(
+    made = await flow.package_json(
         request.app[SERVICES], request.match_info["id"], query.get("expires", ""), query.get("key", "")
     )
     return web.Response(body=made, content_type=JSON, headers={hdrs.CACHE_CONTROL: NO_STORE[hdrs.CACHE_CONTROL]})

@@ -35,15 +35,6 @@ async def hide(db: Connection, job: str, now_ms: int) -> None:
     await db.execute("UPDATE jobs SET deleted_at_ms = ? WHERE id = ?", (now_ms, job))
 
 
-async def cancel(db: Connection, job: str, now_ms: int) -> None:
-    """What `queue.cancel` says of an operation is true of each of the job's children, however many there are."""
-    await db.execute(
-        "UPDATE operations SET state = 'cancelled', is_over = 1, ended_at_ms = ? WHERE job_id = ? AND state = 'queued'",
-        (now_ms, job),
-    )
-    await db.execute("UPDATE operations SET stop = 1 WHERE job_id = ? AND is_over = 0", (job,))
-
-
 async def find(db: Connection, account: str, job: str) -> Job | None:
     """The account's job of that id, or None."""
     row = await one(db, f"SELECT * FROM jobs WHERE {_THERE} AND id = ?", (account, job))

@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from sqlite3 import Row
 
-from twinslot_host.domain.queue import GRACE_S, OVER, QUEUE_LIMIT, Operation, Outcome
+from twinslot_host.domain.queue import GRACE_S, QUEUE_LIMIT, Operation, Outcome
 from twinslot_host.store.database import Connection
 from twinslot_host.store.rows import Value, all_of, number, one, where
-
-__all__ = ["OVER", "Operation"]
 
 _SELECT = "SELECT * FROM operations"
 
@@ -101,6 +99,11 @@ async def of_job(db: Connection, job: str, limit: int, offset: int = 0) -> list[
     return [_operation(row) for row in rows]
 
 
+async def forget_output(db: Connection, job: str) -> None:
+    """What the job printed, where it is over, is gone."""
+    await db.execute("UPDATE operations SET output = '', errors = '' WHERE job_id = ? AND is_over = 1", (job,))
+
+
 async def page(db: Connection, device: int, wanted: Wanted, offset: int, limit: int) -> list[Operation]:
     """The device's operations that are wanted, in order of place."""
     condition, values = _where(device, wanted)
@@ -162,6 +165,19 @@ async def end(
 async def stop(db: Connection, place: int) -> None:
     """The device is told to stop it as soon as it tells of it."""
     await db.execute("UPDATE operations SET stop = 1 WHERE place = ?", (place,))
+
+
+async def cancel_queued_of_job(db: Connection, job: str, now_ms: int) -> None:
+    """The job's operations that were queued are cancelled."""
+    await db.execute(
+        "UPDATE operations SET state = 'cancelled', is_over = 1, ended_at_ms = ? WHERE job_id = ? AND state = 'queued'",
+        (now_ms, job),
+    )
+
+
+async def stop_of_job(db: Connection, job: str) -> None:
+    """As `stop`, for each of the job's operations that is not over."""
+    await db.execute("UPDATE operations SET stop = 1 WHERE job_id = ? AND is_over = 0", (job,))
 
 
 async def forget_device(db: Connection, device: int) -> None:

@@ -7,7 +7,7 @@ from sqlite3 import Row
 
 from twinslot_host.domain.uris import UPLOADED
 from twinslot_host.store.database import Connection
-from twinslot_host.store.rows import all_of, number, one
+from twinslot_host.store.rows import all_of, containing, number, one
 
 _SELECT = (
     "SELECT p.*, (SELECT COALESCE(SUM(size), 0) FROM package_files WHERE package_id = p.id) AS size FROM packages p"
@@ -98,8 +98,9 @@ async def awaiting(db: Connection, package: Package) -> str | None:
     """The id of a device that is to install the package from here, by an operation that is not over; or None."""
     rows = await all_of(
         db,
-        "SELECT device, request FROM operations WHERE account_id = ? AND kind = 'install' AND is_over = 0",
-        (package.account,),
+        "SELECT device, request FROM operations WHERE account_id = ? AND kind = 'install' AND is_over = 0"
+        " AND request LIKE ? ESCAPE '!'",
+        (package.account, containing(json.dumps(UPLOADED + package.name))),
     )
     wanted = (UPLOADED + package.name, package.version)
     for row in rows:
