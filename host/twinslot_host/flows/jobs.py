@@ -10,7 +10,7 @@ from twinslot_host.errors import NotFound
 from twinslot_host.flows import enrol, fleet, queue
 from twinslot_host.flows.workflows import workflow_of
 from twinslot_host.services import Services
-from twinslot_host.store import audit, device_lists, groups, jobs, operations
+from twinslot_host.store import audit, device_lists, groups, jobs
 from twinslot_host.store.database import Connection
 from twinslot_host.store.device_lists import Wanted
 from twinslot_host.store.devices import Device
@@ -68,8 +68,7 @@ async def submit(services: Services, caller: Caller, order: Order) -> Job:
 
 
 async def remove(services: Services, caller: Caller, job: str) -> None:
-    """The job is in no list any more; what of it is queued is cancelled, and who runs it is told to stop. What it
-    printed is gone.
+    """The job is in no list any more; what of it is queued is cancelled, and who runs it is told to stop.
 
     Raises NotFound.
     """
@@ -77,7 +76,6 @@ async def remove(services: Services, caller: Caller, job: str) -> None:
         found, now_ms = await job_of(db, caller.account, job), services.now_ms()
         await queue.cancel_job(db, found.id, now_ms)
         await jobs.hide(db, found.id, now_ms)
-        await operations.forget_output(db, found.id)
         await audit.add(db, caller, "job.delete", f"job:{found.id}", now_ms, _told(found))
 
 

@@ -99,11 +99,6 @@ async def of_job(db: Connection, job: str, limit: int, offset: int = 0) -> list[
     return [_operation(row) for row in rows]
 
 
-async def forget_output(db: Connection, job: str) -> None:
-    """What the job printed, where it is over, is gone."""
-    await db.execute("UPDATE operations SET output = '', errors = '' WHERE job_id = ? AND is_over = 1", (job,))
-
-
 async def page(db: Connection, device: int, wanted: Wanted, offset: int, limit: int) -> list[Operation]:
     """The device's operations that are wanted, in order of place."""
     condition, values = _where(device, wanted)
