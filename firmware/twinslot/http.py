@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _HEAD_MAX_BYTES = const(2048)
 _BODY_MAX_BYTES = const(8192)
 _SILENCE_S = const(20)
-_REQUEST_S = 60  # no const: a test is less patient
+_REQUEST_S = const(60)
 
 
 class Answer:

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 _SECTOR = const(4096)
 _PIECE = const(512)
-# No consts: a test is less patient.
-_GRACE_S = 15
-_SLOWEST_BYTES_PER_S = 2048
+_GRACE_S = const(15)
+_SLOWEST_BYTES_PER_S = const(2048)
 
 
 _sector_buffer = bytearray(_SECTOR)  # made when the application imports this, while the heap still has such a piece

@@ -9,7 +9,7 @@ import pytest
 from .configuring import Kettle
 from .conftest import Site
 from .lab import Bench, app_image
-from .working import connected, done, image, operation, outcome, submit
+from .working import connected, done, held, image, operation, outcome, submit
 
 HEAP_BEFORE_OPERATIONS = 65_680  # free on an idle board with that application, when there were none
 BIG = "".join(f"line {n} of a long text\n" for n in range(500)).encode()
@@ -130,7 +130,7 @@ async def test_server_that_restarts_in_the_middle_of_an_operation_gets_all_of_it
 
 async def test_held_check_in_brings_an_operation_and_a_release(site: Site) -> None:
     async with Bench(site.flash(start=image(), wait_s=300, poll_s=300)) as bench:
-        await connected(site, bench)
+        await held(site, bench)
         before = site.server.counted("check_ins_total")
         id = submit(site, "boil 1")
         await bench.until(lambda: operation(site, id)["state"] in ("sent", "running"))
@@ -138,7 +138,7 @@ async def test_held_check_in_brings_an_operation_and_a_release(site: Site) -> No
         await outcome(site, bench, id)
         before += 1
         await bench.until(lambda: site.server.counted("check_ins_total") == before)
-        await connected(site, bench)
+        await held(site, bench)
         site.publish(app_image("1.1.0"), "1.1.0")
         await bench.says("downloading 1.1.0")
         assert site.server.counted("check_ins_total") == before

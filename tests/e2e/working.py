@@ -106,6 +106,11 @@ async def connected(site: Site, bench: Bench, device: str = "kettle-7") -> None:
     await bench.until(lambda: site.server.api("GET", f"/devices/{device}").body.find(b'"connected":true') >= 0)
 
 
+async def held(site: Site, bench: Bench) -> None:
+    """Waits until the server holds a check-in, of whichever board."""
+    await bench.until(lambda: site.server.counted("held_check_ins") == 1)
+
+
 async def outcome(site: Site, bench: Bench, id: str) -> dict[str, Any]:
     """The operation, which is over."""
     await bench.until(lambda: is_over(site, id))
