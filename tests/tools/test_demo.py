@@ -54,7 +54,7 @@ def test_broken_promise_is_told_and_fails_the_demo(temporary, monkeypatch, capfd
         return await publish(stage, version, "crashing")
 
     monkeypatch.setattr(story.Stage, "publish", publish_crashing)
-    monkeypatch.setattr(story, "ACT_S", 8)
+    monkeypatch.setattr(story, "ACT_S", 25)
     assert main() == 1
     captured = capfd.readouterr()
     assert "every board confirmed 1.1.0" in captured.err and "kettle-1 | " in captured.err

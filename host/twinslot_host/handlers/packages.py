@@ -35,11 +35,7 @@ def _free(text: str) -> str:
     return text
 
 
-Name = Annotated[
-    str,
-    Field(pattern=f"^{NAME.pattern}$", json_schema_extra={"not": {"enum": list(TAKEN)}}),
-    AfterValidator(_free),
-]
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$"), AfterValidator(_free)]
 
 _ABSOLUTE = re.compile(r'filename\s*=\s*"[/\\]', re.IGNORECASE)
 
