@@ -58,7 +58,6 @@ class Chip:
         self._nvs = Nvs(nor, nvs.offset, nvs.size)
         self.update_record = self._stored_record()
         self._ops: dict[Op, Callable[[int, int, bytes], Reply | None]] = {
-            Op.READ: lambda a, b, data: (0, self._nor.read(a, b)),
             Op.PROGRAM: self._program,
             Op.ERASE: self._erase,
             Op.BOOT_PARTITION: lambda a, b, data: (self._index(bootloader.boot_partition(self._nor)), b""),
@@ -91,6 +90,10 @@ class Chip:
             return self._ops[op](a, b, payload)
         except EspError as error:
             return error.code, error.name.encode()
+
+    def flash_was_read(self, length: int) -> None:
+        """The processor has read so many bytes of flash where they lie."""
+        self._nor.was_read(length)
 
     def end(self, reset: Reset) -> None:
         """The processor has been told to stop."""

@@ -8,10 +8,12 @@ REPLY = struct.Struct("<HHiI")
 
 
 class Op(IntEnum):
-    """What the processor can ask for; a and b are the request's arguments (the third is unused)."""
+    """What the processor can ask for; a and b are the request's arguments.
+
+    The processor reads flash where it lies; the third argument is how many bytes it has read since the last request.
+    """
 
     HELLO = 1  # → payload: `START` below
-    READ = 2  # a address, b length → bytes
     PROGRAM = 3  # a address; payload: bytes
     ERASE = 4  # a address, b length
     BOOT_PARTITION = 5  # → status: index of the partition

@@ -76,8 +76,12 @@ class Nor:
     def read(self, address: int, length: int) -> bytes:
         """`length` bytes from `address`. Raises EspError when they are not all inside the chip."""
         self._check(address, length)
-        self._busy_ns += _READ_SECTOR_NS * length // SECTOR_SIZE
+        self.was_read(length)
         return self._flash[address : address + length]
+
+    def was_read(self, length: int) -> None:
+        """The time that it takes the chip to read `length` bytes has passed."""
+        self._busy_ns += _READ_SECTOR_NS * length // SECTOR_SIZE
 
     def program(self, address: int, data: bytes | bytearray | memoryview) -> None:
         """`data` is at `address`, which was erased there, or had at least its one-bits.

@@ -94,7 +94,8 @@ class Processor:
         if not head:
             self._died()
             return
-        op, _, number, a, b, _, length = REQUEST.unpack(head)
+        op, _, number, a, b, flash_read, length = REQUEST.unpack(head)
+        self._chip.flash_was_read(flash_read)
         payload = self._receive(length)
         try:
             self._answer(Op(op), number, a, b, payload)
@@ -169,7 +170,7 @@ def _spawn(
     rom = _stand_ins()
     with wire, flash.open("rb") as flash_file:
         fds = [wire.fileno(), flash_file.fileno(), rom.fileno()]
-        arguments = [str(n) for n in (*fds, os.fstat(rom.fileno()).st_size)]
+        arguments = [str(n) for n in (*fds, *(os.fstat(fd).st_size for fd in (rom.fileno(), flash_file.fileno())))]
         return subprocess.Popen(
             [*interpreter, "-X", f"heapsize={heap_bytes}", str(_PORT / "start.py"), *arguments],
             stdin=stdin,

@@ -18,6 +18,7 @@ _link = open(int(sys.argv[1]), "r+b")
 _head = bytearray(20)
 _reply = bytearray(_REPLY_LEN)
 _number = 0
+flash_read = 0  # bytes since the last request
 
 
 def _read(view):
@@ -35,14 +36,15 @@ def _read(view):
     return interrupted
 
 
-def call(op, a=0, b=0, c=0, payload=b"", into=None):
+def call(op, a=0, b=0, payload=b""):
     """The rest of the chip has carried out `op`; returns (status, reply payload).
 
-    With `into`, the payload is read there and not returned. Raises OSError with the chip's code and name.
+    Raises OSError with the chip's code and name.
     """
-    global _number
+    global _number, flash_read
     _number = (_number + 1) & 0xFFFF
-    struct.pack_into(_REQUEST, _head, 0, op, 0, _number, a, b, c, len(payload))
+    struct.pack_into(_REQUEST, _head, 0, op, 0, _number, a, b, flash_read, len(payload))
+    flash_read = 0
     _link.write(_head)
     if len(payload):
         _link.write(payload)
@@ -50,12 +52,8 @@ def call(op, a=0, b=0, c=0, payload=b"", into=None):
     while True:
         interrupted |= _read(memoryview(_reply))
         number, _, status, length = struct.unpack(_REPLY, _reply)
-        if number == _number and status >= 0 and into is not None:
-            data = None
-            interrupted |= _read(memoryview(into)[:length])
-        else:
-            data = bytearray(length)
-            interrupted |= _read(memoryview(data))
+        data = bytearray(length)
+        interrupted |= _read(memoryview(data))
         if number == _number:  # else: the reply to a call that Ctrl-C cut off
             break
     if interrupted:

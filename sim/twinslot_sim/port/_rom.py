@@ -24,6 +24,17 @@ def mapped(fd, offset, length):
     return uctypes.bytearray_at(address + skip, length)
 
 
+_flash = memoryview(mapped(int(sys.argv[2]), 0, int(sys.argv[5])))
+
+
+def read(address, into):
+    """`into` holds the flash from `address` on. Raises OSError when that is not all inside the chip."""
+    if address + len(into) > len(_flash):
+        raise OSError(-260, "ESP_ERR_INVALID_SIZE")
+    _chip.flash_read += len(into)
+    into[:] = _flash[address : address + len(into)]
+
+
 def frozen():
     """The frozen modules of the running image, as a ROMFS; None when it has none."""
     return mapped(int(sys.argv[2]), _offset, _length) if _length else None

@@ -3,6 +3,7 @@
 import struct
 
 import _chip
+import _rom
 from micropython import const
 
 _EINVAL = const(22)
@@ -15,7 +16,7 @@ def _partitions():
     """Yields (index, info) from the partition table in flash."""
     entry = bytearray(32)
     for index in range(95):
-        _chip.call(2, _TABLE + 32 * index, 32, into=entry)
+        _rom.read(_TABLE + 32 * index, entry)
         magic, type_, subtype, address, size, label, flags = struct.unpack("<HBBII16sI", entry)
         if magic != 0x50AA:
             return
@@ -32,8 +33,6 @@ class Partition:
         if id == 0:
             index = _chip.call(5)[0]
         elif id == 1:
-            import _rom
-
             index = _rom.running
         elif isinstance(id, int) and id >= 0x100:
             index = id - 0x100  # from this module only
@@ -73,7 +72,7 @@ class Partition:
         return self._info[2] + start
 
     def readblocks(self, block, buf, offset=0):
-        _chip.call(2, self._at(block, offset, len(buf)), len(buf), into=buf)
+        _rom.read(self._at(block, offset, len(buf)), buf)
 
     def writeblocks(self, block, buf, offset=None):
         address = self._at(block, offset or 0, len(buf))

@@ -1,5 +1,5 @@
 # The first code of a simulated processor: maps the stand-ins, which are compiled into one ROMFS, and starts.
-# Arguments: the descriptors of the wire, of the flash file and of the ROMFS, and the ROMFS's size.
+# Arguments: the descriptors of the wire, of the flash file and of the ROMFS, the ROMFS's size and the flash's.
 def _go(fd, size):
     import sys
 
