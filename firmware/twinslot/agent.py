@@ -7,7 +7,7 @@ from micropython import const
 
 from . import config, configuration, hw, record, states, trial, update
 from .errors import RecordUnreadable, Rejected, Unreachable
-from .hooks import load
+from .hooks import load, unload
 from .liaison import Liaison
 from .log import log
 from .pace import Pace
@@ -34,6 +34,7 @@ async def _idle(agent: "Agent") -> str:
     try:
         if agent.untold:
             await _deliver(agent)
+        unload()
         await liaison.check_in(0 if agent.safe else agent.wait_s, not agent.untold)
     except (Unreachable, Rejected) as error:
         log(error)
@@ -51,20 +52,20 @@ async def _idle(agent: "Agent") -> str:
 
 
 async def _deliver(agent: "Agent") -> None:
-    """As `operations.deliver`; without the memory for it the agent goes on, so that a smaller release can come."""
+    """As `operations.deliver`. Without the memory for it the agent goes on, so that a smaller release can come: what it
+    has kept is told later."""
     try:
         await load("twinslot.operations").deliver(agent)
     except MemoryError as error:
         log(error)
+        agent.telling = None
 
 
 async def _tell_inventory(liaison: Liaison) -> bool:
     """Whether the server knows now which packages are installed. What else it has for this board does not wait for
     that."""
-    from .inventory import tell
-
     try:
-        await tell(liaison)
+        await load("twinslot.inventory").tell(liaison)
         return True
     except (Unreachable, Rejected, MemoryError) as error:
         log("inventory:", error)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .output import Output
 
 
-_print = builtins.print
+_print = builtins.print  # always the built-in one; what was put in its place has the bare name alone (py/objmodule.c)
 
 
 class Capture:
@@ -27,7 +27,7 @@ class Capture:
         builtins.print = self._mine = self._captured
 
     def __exit__(self, *_: object) -> None:
-        if builtins.print is self._mine:  # not that of a later one, while this one's task did not end in time
+        if print is self._mine:  # not that of a later one, while this one's task did not end in time
             builtins.print = _print
 
     def _captured(self, *words: object, **how: object) -> None:

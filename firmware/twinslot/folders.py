@@ -116,12 +116,12 @@ class Folders:
             yield
         return gone
 
-    def check_space(self, folder: str, sizes: "dict[str, int]") -> None:
-        """There is room for files of these sizes in bytes, by their paths in the new `folder`. Raises PackageError."""
+    def check_space(self, folder: str, sizes: "list[tuple[str, int]]") -> None:
+        """There is room for files of these paths and sizes in bytes in the new `folder`. Raises PackageError."""
         block, _, _, free = os.statvfs("/")[:4]
         parents = {folder, folder.rpartition("/")[0]}
         needed = _SPARE_BLOCKS
-        for path, size in sizes.items():
+        for path, size in sizes:
             needed += size // (block - 8) + 1  # its blocks are linked (LittleFS, DESIGN.md, "CTZ skip-lists")
             while "/" in path:
                 path = path.rpartition("/")[0]

@@ -1,6 +1,8 @@
-"""The application's hooks, plain functions or asynchronous ones; and modules that load when they are called for."""
+"""The application's hooks, plain functions or asynchronous ones; and modules that load when they are called for, and go
+again."""
 
 import gc
+import sys
 
 from micropython import const
 
@@ -17,12 +19,29 @@ async def settled(value: "Any") -> object:
     return await value if hasattr(value, "send") else value
 
 
+_passing: "list[str]" = []  # the modules that came with `load`
+
+
 def load(name: str) -> "Any":
-    """The module of that full name, loaded once. Collecting often meanwhile keeps the free part of the heap whole."""
+    """The module of that full name, loaded until the next `unload`. Collecting often meanwhile keeps the free part of
+    the heap whole."""
     gc.collect()
     threshold = gc.threshold()
     gc.threshold(1024)  # as in `__init__.py`
+    before = set(sys.modules)
     try:
         return __import__(name, None, None, (name,))
     finally:
         gc.threshold(threshold)
+        _passing.extend(name for name in sys.modules if name not in before)
+
+
+def unload() -> None:
+    """The modules that `load` has brought are gone, and their RAM is free when nothing else refers to them."""
+    while _passing:
+        name = _passing.pop()
+        sys.modules.pop(name, None)
+        package, _, module = name.partition(".")
+        parent = sys.modules.get(package)
+        if hasattr(parent, module):
+            delattr(parent, module)

@@ -6,13 +6,13 @@ by the next.
 
 import asyncio
 import gc
-import io
 from binascii import hexlify
 from hashlib import sha256
 
 from micropython import const
 
 from . import folders, mip, packages
+from .document import Document
 from .errors import PackageError, Unreachable
 
 TYPE_CHECKING = const(False)
@@ -70,28 +70,6 @@ def _clear(store: folders.Folders) -> None:
         pass
 
 
-class _Pieces(io.IOBase):
-    """What was added, to be read once: the heap may have no room for it in one piece."""
-
-    def __init__(self) -> None:
-        self._pieces: "list[memoryview]" = []
-
-    def add(self, piece: memoryview) -> None:
-        self._pieces.append(piece)
-
-    def readinto(self, buffer: bytearray) -> int:
-        if not self._pieces:
-            return 0
-        piece = self._pieces[0]
-        n = min(len(buffer), len(piece))
-        buffer[:n] = piece[:n]
-        if n < len(piece):
-            self._pieces[0] = piece[n:]
-        else:
-            self._pieces.pop(0)
-        return n
-
-
 class _Installation:
     def __init__(self, fetch: "Fetch", progress: "Progress", say: "Say") -> None:
         self._fetch = fetch
@@ -138,30 +116,31 @@ class _Installation:
         """What there is to fetch. Nothing has been written for it."""
         plan = mip.Plan(uri, sha256)
         while plan.unread:
-            address, branch, start = plan.unread.pop()
-            plan.read(address, branch, await self._document(address, start))
+            await self._read(plan, *plan.unread.pop())
         plan.check()
         gc.collect()
         return plan
 
-    async def _document(self, uri: str, start: str) -> "_Pieces":
+    async def _read(self, plan: mip.Plan, uri: str, branch: str, start: str) -> None:
+        """The package.json at `uri`, whose SHA-256 begins with `start`, is part of the plan."""
         stream, answer = await self._answer("package.json", uri)
-        pieces, digest = _Pieces(), sha256()
+        document, digest, piece = Document(), sha256(), memoryview(bytearray(_DOCUMENT_PIECE))
         try:
             if answer.length > _DOCUMENT_MAX_BYTES:
                 raise PackageError("package.json: {} bytes".format(answer.length))
             while True:
-                piece = memoryview(bytearray(_DOCUMENT_PIECE))
                 n = await answer.readinto(piece)
                 if not n:
                     break
                 digest.update(piece[:n])
-                pieces.add(piece[:n])
+                for part in document.add(piece[:n]):
+                    plan.read(uri, branch, part)
+                    gc.collect()  # what is kept lies together, and the free part of the heap stays whole
         finally:
             await stream.wait_closed()
+        document.end()
         if not hexlify(digest.digest()).decode().startswith(start):
             raise PackageError("package.json: another SHA-256")
-        return pieces
 
     async def _answer(self, what: str, uri: str, methods: "tuple[str, ...]" = ("GET",)) -> "tuple[Stream, Answer]":
         """The first answer to one of the methods that is a 200; the stream is the caller's to close."""
@@ -178,21 +157,22 @@ class _Installation:
         """The entry's folder, when all the plan's files lie there, as the hashes say, and no others; else empty."""
         if not plan.digest() or (entry.get("version"), entry.get("files")) != (version, plan.digest()):
             return ""
-        for path, (_, start) in plan.files.items():
+        for path, _, start in plan.files:
             if not (await self._store.digest(entry["folder"] + "/" + path)).startswith(start):
                 return ""
         return entry["folder"]
 
     async def _fill(self, folder: str, plan: mip.Plan) -> None:
         """The plan's files lie in the new folder."""
-        sizes = {}
-        for path, (uri, _) in plan.files.items():
-            sizes[path] = await self._size(path, uri)
+        sizes = []
+        for path, uri, _ in plan.files:
+            gc.collect()
+            sizes.append((path, await self._size(path, uri)))
         self._store.check_space(folder, sizes)
-        self._total = sum(sizes.values())
+        self._total = sum(size for _, size in sizes)
         self._say("{} files, {} bytes".format(len(sizes), self._total))
-        for path, (uri, start) in plan.files.items():
-            await self._file(folder, path, uri, start, sizes[path])
+        for (path, uri, start), (_, size) in zip(plan.files, sizes):
+            await self._file(folder, path, uri, start, size)
 
     async def _size(self, path: str, uri: str) -> int:
         stream, answer = await self._answer(path, uri, ("HEAD", "GET"))

@@ -7,16 +7,11 @@ pairs of another package and its version. Ours has `sha256` too, by path (docs/p
 Everything here comes from outside: what is not as it should be raises PackageError.
 """
 
-import json
 from binascii import hexlify
 from hashlib import sha256
 
 from . import uris
 from .errors import PackageError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import IO
 
 _FILES_MAX = 64
 _DOCUMENTS_MAX = 16
@@ -59,45 +54,47 @@ def module(path: str) -> str:
 class Plan:
     """What the package at `uri` is made of, with all that it depends on, once each of `unread` was given to `read`.
 
-    `files` are paths, each with its address and the beginning of its SHA-256, hex, empty when that is not known;
-    `sha256` is what the bytes at `uri` must have, or empty.
+    `files` are each one's path, its address, and the beginning of its SHA-256, hex, empty when that is not known: a
+    list, since the heap may not have a dictionary's room in one piece. `sha256` is what the bytes at `uri` must have,
+    or empty.
     """
 
     def __init__(self, uri: str, sha256: str) -> None:
-        self.files: "dict[str, tuple[str, str]]" = {}
         self.unread: "list[tuple[str, str, str]]" = []  # address, branch, hash
+        self.files: "list[tuple[str, str, str]]" = []
+        self._hashes: "dict[str, str]" = {}  # by path, of files that are not there yet
         self._known: "list[str]" = []
-        self._lower: "dict[str, str]" = {}
         self._depend(uri, "", sha256)
 
     def modules(self) -> "list[str]":
         """The top-level modules, sorted."""
-        return sorted({module(path) for path in self.files if _is_module(path)})
+        return sorted({module(path) for path, _, _ in self.files if _is_module(path)})
 
     def digest(self) -> str:
         """Names the files, by path and hash; empty when the hash of one is not known."""
-        if not all(start for _, start in self.files.values()):
-            return ""
-        files = sorted((path, start) for path, (_, start) in self.files.items())
-        return hexlify(sha256(json.dumps(files).encode()).digest()).decode()[:16]
+        digest = sha256()
+        for path, _, start in sorted(self.files):
+            if not start:
+                return ""
+            digest.update((path + "\0" + start + "\0").encode())
+        return hexlify(digest.digest()).decode()[:16]
 
-    def read(self, uri: str, branch: str, document: "IO[bytes]") -> None:
-        """The package.json `document`, which lies at `uri`, is part of the plan. `branch` is what its short addresses
-        mean, empty for the usual one."""
-        try:
-            package = json.load(document)
-        except ValueError:
-            raise PackageError("package.json: not JSON")
-        if not isinstance(package, dict) or not isinstance(package.get("sha256", {}), dict):
+    def read(self, uri: str, branch: str, part: dict) -> None:
+        """The part of a package.json, which lies at `uri`, is in the plan. `branch` is what its short addresses mean,
+        empty for the usual one."""
+        hashes = part.get("sha256", {})
+        if not isinstance(hashes, dict):
             raise PackageError("package.json: not a package")
+        for path, start in hashes.items():
+            self._keep_hash(path, start)
         index, from_index, below = uri.partition(_INDEX)
-        for path, start in _pairs(package, "hashes"):
+        for path, start in _pairs(part, "hashes"):
             if not from_index:
                 raise PackageError("package.json: hashes, and no index that has them")
             self._add(path, index + "/file/" + start[:2] + "/" + start, start)
-        for path, address in _pairs(package, "urls"):
-            self._add(path, uris.full(uris.joined(uri, address), branch), package.get("sha256", {}).get(path, ""))
-        for name, version in _pairs(package, "deps"):
+        for path, address in _pairs(part, "urls"):
+            self._add(path, uris.full(uris.joined(uri, address), branch), "")
+        for name, version in _pairs(part, "deps"):
             if uris.is_full(name):
                 self._depend(name, version, "")
             elif from_index:
@@ -111,10 +108,10 @@ class Plan:
         """There are files, and none lies where another needs a folder."""
         if not self.files:
             raise PackageError("a package without files")
-        for path in self._lower:
+        for path, _, _ in self.files:
             while "/" in path:
                 path = path.rpartition("/")[0]
-                if path in self._lower:
+                if self._at(path) >= 0:
                     raise PackageError("both a file and a folder: " + path)
 
     def _depend(self, uri: str, branch: str, sha256: str) -> None:
@@ -133,26 +130,43 @@ class Plan:
         self._known.append(uri)
         self.unread.append((uri, branch, sha256))
 
-    def _add(self, path: str, uri: str, start: object) -> None:
-        if start and not _is_hash(start):
-            raise PackageError("no SHA-256: that of " + path[:_PATH_MAX])
-        same = self._lower.get(checked_path(path).lower())
-        if same is not None:  # names that differ in case alone: not everywhere two files
-            if same != path or self.files[path] != (uri, start):
-                raise PackageError("two files called " + path)
-            return
-        if len(self.files) == _FILES_MAX:
-            raise PackageError("more than {} files".format(_FILES_MAX))
-        self._lower[path.lower()] = path
-        self.files[path] = uri, str(start)
+    def _add(self, path: str, uri: str, start: str) -> None:
+        file = checked_path(path), uri, _checked_hash(path, start or self._hashes.pop(path, ""))
+        at = self._at(path)
+        if at < 0:
+            if len(self.files) == _FILES_MAX:
+                raise PackageError("more than {} files".format(_FILES_MAX))
+            self.files.append(file)
+        elif self.files[at][:2] != file[:2]:
+            raise PackageError("two files called " + path)
+
+    def _keep_hash(self, path: str, start: object) -> None:
+        start, at = _checked_hash(path, start), self._at(path)
+        if at < 0:
+            self._hashes[path] = start
+        elif self.files[at][2] not in ("", start):
+            raise PackageError("two files called " + path)
+        else:
+            self.files[at] = self.files[at][:2] + (start,)
+
+    def _at(self, path: str) -> int:
+        """Where the file is among all, -1 for nowhere. Names that differ in case alone are not everywhere two files."""
+        lower = path.lower()
+        for at, file in enumerate(self.files):
+            if len(file[0]) == len(path) and file[0].lower() == lower:
+                return at
+        return -1
 
 
 def _is_module(path: str) -> bool:
     return path.rpartition(".")[2] in ("py", "mpy")
 
 
-def _is_hash(text: object) -> bool:
-    return isinstance(text, str) and _HASH_MIN <= len(text) <= 64 and all(c in _HEX for c in text)
+def _checked_hash(path: str, start: object) -> str:
+    """The beginning of a SHA-256, hex, or nothing."""
+    if isinstance(start, str) and (not start or _HASH_MIN <= len(start) <= 64 and all(c in _HEX for c in start)):
+        return start
+    raise PackageError("no SHA-256: that of " + path[:_PATH_MAX])
 
 
 def _pairs(package: dict, field: str) -> "list[list[str]]":

@@ -1,27 +1,21 @@
 """The state of a device that does what its server ordered, once: a command, the installation of a package or its
-removal; and what passes with the server on account of that. Imported with the first operation."""
+removal; and what passes with the server on account of that. Loaded with an operation, and gone when it is told."""
 
 import asyncio
 import gc
-import io
-import sys
 import time
 
 from micropython import const
 
-from . import commandline, hw, outcome, verbs
-from .capture import Capture
-from .errors import PackageError, TransferError, TwinslotError, Unreachable
-from .hooks import settled
+from . import hw, outcome
+from .doing import RESTARTING, do
+from .errors import TransferError, TwinslotError, Unreachable
 from .log import log
 from .telling import Telling
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from .agent import Agent
-    from .output import Output
-
-    Ending = tuple[str, int | None, str]  # state, exit code, reason
 
 _MARGIN_S = 10  # of the watchdog: the time-out comes first, and can be told
 _LONGEST_S = 86400
@@ -30,9 +24,6 @@ _REPORT_MS = 1000
 _SIGN_OF_LIFE_MS = 4000
 _RETRY_MS = 5000
 _FULL_BYTES = 1024
-_RESTART_LOOK_MS = 100
-_NO_COMMAND = 2
-_NO_VERB = 127
 
 
 async def deliver(agent: "Agent") -> None:
@@ -75,14 +66,6 @@ async def working(agent: "Agent") -> str:
     return "done"
 
 
-async def _restart(agent: "Agent", delay_ms: int) -> None:
-    """The board has restarted, as soon after the delay as the agent has nothing else to do."""
-    await asyncio.sleep_ms(delay_ms)
-    while agent.state != "idle":
-        await asyncio.sleep_ms(_RESTART_LOOK_MS)
-    hw.reset()
-
-
 class Work:
     """One attempt of an operation. What has no underscore is for the verbs; `telling` has what they print."""
 
@@ -91,7 +74,6 @@ class Work:
         self.agent = agent
         self.telling = Telling(agent.liaison, str(order["id"]), int(order["attempt"]))
         self._order = order
-        self._kind = str(order["kind"])
         self._timeout_s = max(1, min(_LONGEST_S, int(order["timeout"])))
         self._wake = asyncio.Event()
         self._quiet_ms = 0  # how long the server is to be left alone
@@ -108,12 +90,12 @@ class Work:
             return
         # A second watchdog changes the first one's time-out, so this may be an application's own.
         hw.Watchdog(timeout=(self._timeout_s + _MARGIN_S) * 1000)
-        doing = asyncio.create_task(self._do())
+        doing = asyncio.create_task(do(self, self._order))
         asyncio.create_task(self._end(doing))
         try:
             await self._accompany(doing)
         except BaseException:
-            doing.cancel()  # the server sends it again: it does not run twice at a time
+            doing.cancel()  # it would run on, and nobody hear of it
             raise
 
     async def _accompany(self, doing: "asyncio.Task") -> None:
@@ -184,7 +166,7 @@ class Work:
             if not self._stopped:
                 state, reason = "failed", type(error).__name__
         self.agent.pace.outlive_trial()
-        restarts = state == "restarting"
+        restarts = state == RESTARTING
         if restarts:
             state = "succeeded"
         try:
@@ -197,89 +179,3 @@ class Work:
         if restarts and is_kept:
             hw.reset()
         self._wake.set()
-
-    async def _do(self) -> "Ending":
-        if self._kind == "command":
-            return await self._command()
-        try:
-            if self._kind == "install":
-                await self._install()
-            elif self._kind == "uninstall":
-                from . import packages
-
-                packages.uninstall(self._order["name"], self._order["version"], int(self._order["attempt"]) > 1)
-            else:
-                return "failed", None, "this board knows no operations of kind {}".format(self._kind)
-        except PackageError as error:
-            return "failed", None, str(error)
-        except Exception as error:  # noqa: BLE001 - a broken file system, no memory: the board goes on
-            return "failed", None, type(error).__name__  # its text may hold an address with a password
-        return "succeeded", None, ""
-
-    async def _install(self) -> None:
-        """The package is installed, and the restart that was asked for is due. Raises PackageError."""
-        config = self.agent.config
-        if not config.allow_packages:
-            raise PackageError("this board takes only what its publisher has signed")
-        from . import packages
-        from .fetch import Fetcher
-
-        await packages.install(Fetcher(config.server, config.ca).open, self._order, self._progress, self._say)
-        if self._order.get("reboot"):
-            delay_ms = self._order.get("reboot_delay") or 0
-            self._say("restarts in {} ms".format(delay_ms))
-            asyncio.create_task(_restart(self.agent, delay_ms))
-
-    def _progress(self, percent: int) -> None:
-        self.telling.progress = percent
-
-    def _say(self, line: str) -> None:
-        self.telling.output.write(line + "\n")
-
-    async def _command(self) -> "Ending":
-        """How the command ended, as a shell tells it by exit code."""
-        try:
-            name, *arguments = commandline.split(str(self._order["command"]))
-        except (KeyError, ValueError) as error:
-            return self._failed(_NO_COMMAND, str(error))
-        known = verbs.known(self.agent)
-        if name not in known:
-            return self._failed(_NO_VERB, "no verb {}; there are: {}".format(name, ", ".join(sorted(known))))
-        given = arguments if name in self.agent.verbs else [self] + arguments
-        with Capture(self.telling.output, self.telling.errors):
-            try:
-                result = await settled(known[name](*given))
-                if result is not None:
-                    print(result)
-                return "succeeded", 0, ""
-            except verbs.Restart:
-                return "restarting", 0, ""
-            except SystemExit as ended:
-                return self._exited(ended.args[0] if ended.args else 0)
-            except Exception as error:  # noqa: BLE001 - the application's own; any is told
-                sys.print_exception(error, _Stream(self.telling.errors))
-                return "failed", 1, "{}: {}".format(type(error).__name__, error)
-
-    def _exited(self, code: object) -> "Ending":
-        if code in (None, 0):
-            return "succeeded", 0, ""
-        if not isinstance(code, int):
-            return self._failed(1, str(code))
-        code = code if 0 < code < 256 else 255
-        return "failed", code, "exit code {}".format(code)
-
-    def _failed(self, exit_code: int, why: str) -> "Ending":
-        self.telling.errors.write(why + "\n")
-        return "failed", exit_code, why
-
-
-class _Stream(io.IOBase):
-    """A file whose content is told."""
-
-    def __init__(self, output: "Output") -> None:
-        self._output = output
-
-    def write(self, data: "bytes | bytearray") -> int:
-        """Returns how many bytes were taken: all."""
-        self._output.write(str(bytes(data), "utf-8"))
-        return len(data)

@@ -32,8 +32,6 @@ def untold(data: bytes, reset_cause: int) -> "dict | None":
     """The report that is to be told after a boot; None when no operation ended, or there is no reading it."""
     try:
         report = json.loads(data)
-        if report["state"] == "begun":
-            return None
         if report.pop("after_boot"):
             report["output"] += "restarted: reset cause {}\n".format(reset_cause)
         return report

@@ -6,16 +6,10 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from pathlib import Path
-
-from twinslot_sim import bootloader
-from twinslot_sim.errors import EspError
-from twinslot_sim.nor import Nor
-from twinslot_sim.nvs import Nvs
 
 from .conftest import Site
 from .lab import Bench
-from .working import done, image, operation
+from .working import done, image, kept, known, operation
 
 SEED = int(os.environ.get("TWINSLOT_SEED", str(random.SystemRandom().randrange(1 << 32))))
 CUTS = 3
@@ -35,22 +29,10 @@ def cuts(operations: int) -> list[tuple[int, int]]:
     return [(op, dice.choice([0, 1, 16, 31, 255])) for op in chosen]
 
 
-def kept(flash: Path) -> bytes:
-    """What the board has kept of an operation."""
-    copy = flash.with_suffix(".look")
-    shutil.copy(flash, copy)
-    with Nor(copy) as nor:
-        nvs = bootloader.nvs_partition(nor)
-        try:
-            return Nvs(nor, nvs.offset, nvs.size).get_blob("twinslot", "operation")
-        except EspError:
-            return b""
-
-
 async def test_cut_anywhere_in_an_operation_loses_nothing_and_repeats_nothing_that_is_known(site: Site) -> None:
     before = site.flash(start=image(), poll_s=1)
     async with Bench(before) as bench:
-        await bench.until(lambda: site.server.api("GET", "/devices/kettle-7").status == 200)
+        await known(site, bench)
         await done(site, bench, "blink")
     assert kept(before) == b""
     whole = before.with_name("whole.bin")

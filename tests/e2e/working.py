@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
+
+from twinslot_sim import bootloader
+from twinslot_sim.errors import EspError
+from twinslot_sim.nor import Nor
+from twinslot_sim.nvs import Nvs
 
 from .conftest import Site
 from .lab import Bench, own_image
@@ -101,6 +108,11 @@ def is_over(site: Site, id: str) -> bool:
     return operation(site, id)["ended_at"] is not None
 
 
+async def known(site: Site, bench: Bench, device: str = "kettle-7") -> None:
+    """Waits until the server knows the device."""
+    await bench.until(lambda: site.server.api("GET", f"/devices/{device}").status == 200)
+
+
 async def connected(site: Site, bench: Bench, device: str = "kettle-7") -> None:
     """Waits until the server holds a check-in of the device."""
     await bench.until(lambda: site.server.api("GET", f"/devices/{device}").body.find(b'"connected":true') >= 0)
@@ -120,3 +132,15 @@ async def outcome(site: Site, bench: Bench, id: str) -> dict[str, Any]:
 async def done(site: Site, bench: Bench, command: str, limit_s: int = 60) -> dict[str, Any]:
     """The operation that the command was, which is over."""
     return await outcome(site, bench, submit(site, command, limit_s))
+
+
+def kept(flash: Path) -> bytes:
+    """What the board has kept of an operation."""
+    copy = flash.with_suffix(".look")
+    shutil.copy(flash, copy)
+    with Nor(copy) as nor:
+        nvs = bootloader.nvs_partition(nor)
+        try:
+            return Nvs(nor, nvs.offset, nvs.size).get_blob("twinslot", "operation")
+        except EspError:
+            return b""

@@ -1,10 +1,10 @@
 """What a package.json comes to, and which address is which origin's: the pure parts."""
 
-import io
 import json
 
 import pytest
 
+from twinslot.document import Document
 from twinslot.errors import PackageError
 from twinslot.mip import Plan
 from twinslot.uris import redirected, split
@@ -18,9 +18,23 @@ def plan_of(uri: str, **documents: object) -> Plan:
     plan = Plan(uri, "")
     while plan.unread:
         address, branch, _ = plan.unread.pop()
-        plan.read(address, branch, io.BytesIO(json.dumps(documents[address.split("/")[-2]]).encode()))
+        for part in parts(json.dumps(documents[address.split("/")[-2]]).encode()):
+            plan.read(address, branch, part)
     plan.check()
     return plan
+
+
+def parts(data: bytes, size: int = 512) -> list[dict[str, object]]:
+    """What a document that comes in pieces of that size is made of."""
+    document = Document()
+    made = [part for at in range(0, len(data), size) for part in document.add(memoryview(data[at : at + size]))]
+    document.end()
+    return made
+
+
+def files(plan: Plan) -> dict[str, tuple[str, str]]:
+    """Address and hash by path."""
+    return {path: (uri, start) for path, uri, start in plan.files}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +57,7 @@ def test_address_of_a_package_is_completed(uri: str, document: str) -> None:
 def test_files_are_addressed_as_mip_does() -> None:
     urls = [["a.py", "a.py"], ["b.py", "src/b.py"], ["c.py", "github:o/r/c.py"], ["d.py", "https://h/d.py"]]
     plan = plan_of("github:x/y", HEAD={"urls": urls, "deps": [["github:z/w", "v2"]]}, v2={"urls": [["e.py", "e.py"]]})
-    assert {path: uri for path, (uri, _) in plan.files.items()} == {
+    assert {path: uri for path, (uri, _) in files(plan).items()} == {
         "a.py": f"{RAW}/x/y/HEAD/a.py",
         "b.py": f"{RAW}/x/y/HEAD/src/b.py",
         "c.py": f"{RAW}/o/r/HEAD/c.py",
@@ -55,11 +69,69 @@ def test_files_are_addressed_as_mip_does() -> None:
 def test_dependency_of_an_index_is_looked_for_in_the_same_index_for_the_same_interpreter() -> None:
     one = {"hashes": [["one/__init__.mpy", "0123456789"]], "deps": [["two", "latest"], ["two", ""]]}
     plan = plan_of(f"{PI}/package/6/one/1.2.json", one=one, two={"hashes": [["two.mpy", "abcdef01"]]})
-    assert plan.files == {
+    assert files(plan) == {
         "one/__init__.mpy": (f"{PI}/file/01/0123456789", "0123456789"),
         "two.mpy": (f"{PI}/file/ab/abcdef01", "abcdef01"),
     }
     assert (plan.modules(), plan.digest() != "") == (["one", "two"], True)
+
+
+DOCUMENT = {
+    "urls": [["a.py", 'x"],\\"[{'], ["b.py", "y"]],
+    "sha256": {"a.py": "00", "b,]}.py": "11"},
+    "version": "1",
+    "none": [],
+    "deep": {"a": [{"b": [1, 2]}], "c": None},
+    "number": 5,
+}
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_document_in_parts_has_all_that_the_whole_has(size: int, indent: int | None) -> None:
+    """... apart from empty lists."""
+    assert parts(json.dumps(DOCUMENT, indent=indent).encode(), size) == [
+        {"urls": [["a.py", 'x"],\\"[{']]},
+        {"urls": [["b.py", "y"]]},
+        {"sha256": {"a.py": "00"}},
+        {"sha256": {"b,]}.py": "11"}},
+        {"version": "1"},
+        {"deep": {"a": [{"b": [1, 2]}]}},
+        {"deep": {"c": None}},
+        {"number": 5},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b'{"a": 1}}', "not a package"),
+        (b'{"a": 1} {', "not a package"),
+        (b"[]", "not a package"),
+        (b'"{}"', "not a package"),
+        (b"\xff", "not a package"),
+        (b'{"a": x}', "not JSON"),
+        (b'{"a": "\xff"}', "not JSON"),
+        (b'{"a": "}', "not JSON"),
+        (b'{"a": [1, [2}', "not JSON"),
+        (b'{"a": ["' + b"x" * 2049 + b'"]}', "an entry of more than 2048 bytes"),
+    ],
+)
+def test_document_that_is_none_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(PackageError, match=reason):
+        parts(data)
+
+
+@pytest.mark.parametrize("order", [["sha256", "urls"], ["urls", "sha256"]])
+def test_hash_of_a_file_counts_whichever_comes_first_and_two_hashes_are_refused(order: list[str]) -> None:
+    one = {name: {"sha256": {"a.py": "0" * 64}, "urls": [["a.py", "a.py"]]}[name] for name in order}
+    one |= {"deps": [["http://h/y", ""]]}
+    assert files(plan_of("http://h/x", x=one, y={})) == {"a.py": ("http://h/x/a.py", "0" * 64)}
+    assert plan_of("http://h/x", x=one, y={}).digest() != ""
+    with pytest.raises(PackageError, match=r"two files called a\.py"):
+        plan_of("http://h/x", x=one, y={"sha256": {"a.py": "1" * 64}})
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", "", "a?b"])
@@ -71,7 +143,7 @@ def test_name_in_an_index_leads_nowhere_else(name: str) -> None:
 def test_file_that_two_packages_share_is_one_file() -> None:
     shared = ["shared.py", "http://h/shared.py"]
     plan = plan_of("http://h/a", a={"urls": [shared], "deps": [["http://h/b", ""]]}, b={"urls": [shared]})
-    assert list(plan.files) == ["shared.py"]
+    assert list(files(plan)) == ["shared.py"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -88,12 +89,25 @@ def test_end_and_beginning_are_the_whole(text: str, limit: int) -> None:
 @given(st.lists(st.text(max_size=50), max_size=20), st.integers(0, 100))
 def test_output_holds_no_more_than_its_bound_and_says_what_was_lost(texts: list[str], limit: int) -> None:
     output = Output(limit)
-    written = 0
+    written = ""
     for text in texts:
         output.write(text)
         assert len(output) <= limit
-        written += len("".join("?" if "\ud800" <= c < "\ue000" else c for c in text).encode())
-    assert output.cut == (len(output) < written)
+        written += "".join("?" if "\ud800" <= c < "\ue000" else c for c in text)
+    assert output.cut == (len(output) < len(written.encode()))
+    if not output.cut:
+        assert output.take(10_000) == written
+
+
+def test_text_that_is_cut_ends_with_a_whole_letter_and_none_of_the_rest_is_copied() -> None:
+    output = Output(10)
+    text = "\u20ac" * 1_000_000
+    tracemalloc.start()
+    output.write(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000
+    assert (output.take(100), output.cut) == ("\u20ac" * 3, True)
 
 
 def test_half_of_a_surrogate_pair_is_a_question_mark() -> None:
