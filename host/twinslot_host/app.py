@@ -13,10 +13,10 @@ from jinja2 import PackageLoader
 
 from twinslot_host import datadir
 from twinslot_host.config import LINK_LIFE_S
-from twinslot_host.flows import waiting
+from twinslot_host.flows import holding
 from twinslot_host.flows.setup import renew_first
 from twinslot_host.handlers import device, device_auth, packages, problems, reference, setup, transfers
-from twinslot_host.handlers.described import DESCRIBED
+from twinslot_host.handlers.described import DESCRIBED, description
 from twinslot_host.issuer import Trusted
 from twinslot_host.listening import Runner, listen
 from twinslot_host.services import SERVICES, Services, opened
@@ -47,7 +47,7 @@ def make_app(services: Services) -> web.Application:
         [web.route(each.method, each.path, each.serve) for routes in DESCRIBED for each in routes.all],
     )
     aiohttp_jinja2.setup(app, loader=PackageLoader("twinslot_host", "web"), autoescape=True)
-    reference.set_up(app, DESCRIBED)
+    reference.set_up(app, *description())
     return app
 
 
@@ -56,7 +56,7 @@ async def _answer_held(app: web.Application) -> None:
 
 
 async def _rounds(app: web.Application) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(rounds(app[SERVICES])) for rounds in (waiting.watch, waiting.sweep)]
+    tasks = [asyncio.create_task(rounds(app[SERVICES])) for rounds in (holding.watch, holding.sweep, holding.prune)]
     yield
     for task in tasks:
         task.cancel()

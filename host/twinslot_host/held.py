@@ -6,12 +6,15 @@ other, so nothing is missed. What a held check-in gets is decided in a transacti
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 
 from twinslot_host import open_files
 from twinslot_host.config import FILES_SPARED, HELD_LIMIT, RETURN_S
+
+_SHARE = 3  # times as many as are free
 
 
 class Why(Enum):
@@ -22,23 +25,22 @@ class Why(Enum):
     ENDED = 3
 
 
-class Place:
-    """A check-in that is held. `device` is the device's row, `alive` tells whether its connection is still there."""
+class HeldCheckIn:
+    """One of them. `device` is the device's row, `alive` tells whether its connection is still there."""
 
-    __slots__ = ("_ended", "_signal", "_timer", "_until_s", "_woken", "account", "alive", "device")
+    __slots__ = ("_ended", "_signal", "_until_s", "_woken", "account", "alive", "device")
 
     def __init__(self, device: int, account: str, wait_s: float, alive: Callable[[], bool]) -> None:
         self.device, self.account, self.alive = device, account, alive
         self._woken = self._ended = False
         self._signal = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        self._until_s = loop.time() + wait_s
-        self._timer = loop.call_at(self._until_s, self._signal.set)
+        self._until_s = asyncio.get_running_loop().time() + wait_s
 
     async def reason(self) -> Why:
         """Why to go on, as soon as there is a reason. After WOKEN it can be awaited again, for the next one."""
-        if asyncio.get_running_loop().time() < self._until_s:
-            await self._signal.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._until_s):
+                await self._signal.wait()
         self._signal.clear()
         woken, self._woken = self._woken, False
         return Why.ENDED if self._ended else Why.WOKEN if woken else Why.OVER
@@ -51,16 +53,20 @@ class Place:
     def leave(self) -> None:
         """Nobody waits here any more."""
         self._ended = True
-        self._timer.cancel()
         self._signal.set()
 
 
-class Held:
-    """All that are held, by device; so many that the rest of what this process may open is left for others."""
+class HeldCheckIns:
+    """All of them, by device; so many that the rest of what this process may open is left for others.
+
+    An account has at most three times as many as are free: alone at most three quarters of all, and whoever comes next
+    finds some.
+    """
 
     def __init__(self) -> None:
-        self._limit = max(0, min(HELD_LIMIT, open_files.allowed() - FILES_SPARED))
-        self._places: dict[int, Place] = {}
+        self._limit = min(HELD_LIMIT, open_files.allowed() - FILES_SPARED)
+        self._all: dict[int, HeldCheckIn] = {}
+        self._counts: Counter[str] = Counter()  # by account
         self._left_s: dict[int, float] = {}  # when the device was answered, of devices that are to return
         self._asked: dict[int, set[asyncio.Future[None]]] = {}
         self._stopped = False
@@ -68,53 +74,55 @@ class Held:
         self.changes = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._all)
 
-    def hold(self, device: int, account: str, wait_s: float, alive: Callable[[], bool]) -> Place | None:
-        """The place of that device's check-in; None: it can't be held. One that was held before ends."""
+    def hold(self, device: int, account: str, wait_s: float, alive: Callable[[], bool]) -> HeldCheckIn | None:
+        """That device's check-in is held; None: it can't be. One that was held before ends."""
         self.end(device)
         self._left_s.pop(device, None)
-        if wait_s <= 0 or self._stopped or len(self._places) >= self._limit:
+        free = self._limit - len(self._all)
+        if wait_s <= 0 or self._stopped or self._counts[account] >= _SHARE * free:
             return None
-        place = Place(device, account, wait_s, alive)
-        self._places[device] = place
+        held = HeldCheckIn(device, account, wait_s, alive)
+        self._all[device] = held
+        self._counts[account] += 1
         if self.wants_inventory(device):
-            place.wake()  # who asked may have come after the transaction had looked
-        return place
+            held.wake()  # who asked may have come after the transaction had looked
+        return held
 
     def end(self, device: int) -> None:
         """No check-in of the device is held: another has come, or it is not the account's any more."""
-        place = self._places.pop(device, None)
-        if place is not None:
-            place.leave()
+        held = self._all.pop(device, None)
+        if held is not None:
+            self._counts[held.account] -= 1
+            held.leave()
 
-    def release(self, place: Place) -> None:
+    def release(self, held: HeldCheckIn) -> None:
         """The check-in is answered, or its connection is gone."""
-        place.leave()
-        if self._places.get(place.device) is place:
-            del self._places[place.device]
-            if place.alive():
-                self.returns(place.device)
+        if self._all.get(held.device) is held:
+            self.end(held.device)
+            if held.alive():
+                self.returns(held.device)
 
     def returns(self, device: int) -> None:
         """The device was answered so that it checks in again at once."""
         self._left_s[device] = asyncio.get_running_loop().time()
 
-    def is_held(self, place: Place) -> bool:
-        """Whether the device still waits at this very place."""
-        return self._places.get(place.device) is place and place.alive()
+    def is_held(self, held: HeldCheckIn) -> bool:
+        """Whether the device still waits for the answer to this very check-in."""
+        return self._all.get(held.device) is held and held.alive()
 
     def wake(self, device: int) -> None:
         """There may be something for the device, which was committed."""
-        place = self._places.get(device)
-        if place is not None:
-            place.wake()
+        held = self._all.get(device)
+        if held is not None:
+            held.wake()
 
     def connected(self, device: int) -> bool:
         """Whether the device can be reached at once: its check-in is held, or it is about to check in again."""
-        place = self._places.get(device)
-        if place is not None:
-            return place.alive()
+        held = self._all.get(device)
+        if held is not None:
+            return held.alive()
         left_s = self._left_s.get(device)
         return left_s is not None and asyncio.get_running_loop().time() - left_s < RETURN_S
 
@@ -154,20 +162,20 @@ class Held:
 
     def of_account(self, account: str) -> list[int]:
         """The account's devices whose check-ins are held."""
-        return [place.device for place in self._places.values() if place.account == account]
+        return [held.device for held in self._all.values() if held.account == account]
 
     def drop_gone(self) -> None:
         """No check-in is held whose connection is gone."""
         now_s = asyncio.get_running_loop().time()
-        for place in [each for each in self._places.values() if not each.alive()]:
-            self.end(place.device)
+        for held in [each for each in self._all.values() if not each.alive()]:
+            self.end(held.device)
         for device in [each for each, left_s in self._left_s.items() if now_s - left_s >= RETURN_S]:
             del self._left_s[device]
 
     def stop(self) -> None:
         """No check-in is held any more."""
         self._stopped = True
-        for device in list(self._places):
+        for device in list(self._all):
             self.end(device)
 
     @contextmanager

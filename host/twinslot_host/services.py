@@ -13,7 +13,7 @@ from twinslot_host import first_start
 from twinslot_host.artifacts import Artifacts
 from twinslot_host.config import LINK_LIFE_S
 from twinslot_host.datadir import DATABASE, JWT_KEY, LINK_KEY, NONCE_KEY, secret
-from twinslot_host.held import Held
+from twinslot_host.held import HeldCheckIns
 from twinslot_host.issuer import Issuer, Trusted
 from twinslot_host.metrics import Metrics
 from twinslot_host.pacing import Pacing
@@ -40,7 +40,7 @@ class Services:
     passwords: Passwords
     throttle: Throttle
     issuer: Issuer | None
-    held: Held
+    held: HeldCheckIns
     pacing: Pacing
 
     def now_s(self) -> int:
@@ -99,7 +99,7 @@ async def opened(
             passwords=Passwords(),
             throttle=Throttle(),
             issuer=None if issuer is None else Issuer(issuer, clock_us),
-            held=Held(),
+            held=HeldCheckIns(),
             pacing=Pacing(),
         )
     finally:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from twinslot_host import tokens
+
+from .nursery import nursery
 
 SERVE = """
 import json, sys
@@ -78,24 +81,35 @@ class Server:
         """
         self.data = data
 
-        def limit() -> None:
-            for what, value in ((resource.RLIMIT_FSIZE, file_size_limit), (resource.RLIMIT_NOFILE, open_files_limit)):
-                if value is not None:
-                    resource.setrlimit(what, (value, value))
-
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(data), str(port), json.dumps(bounds or {}), json.dumps(issuer)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,  # so that nothing is read ahead, and lost to communicate()
-            preexec_fn=limit,
-        )
+        limits = {resource.RLIMIT_FSIZE: file_size_limit, resource.RLIMIT_NOFILE: open_files_limit}
+        limits = {what: value for what, value in limits.items() if value is not None}
+        if bounds is None:
+            self.process = nursery().fork(data, port, issuer, limits)
+        else:
+            self.process = self._started(port, bounds, issuer, limits)
         line = self.process.stdout.readline().decode()
         found = re.fullmatch(r"listening on http://127\.0\.0\.1:(\d+)\n", line)
         if found is None:
             self.process.wait()
             raise AssertionError(f"it said {line!r} and {self.process.stderr.read().decode()}")
         self.port = int(found[1])
+
+    def _started(
+        self, port: int, bounds: dict[str, float], issuer: tuple[str, str, str] | None, limits: dict[int, int]
+    ) -> subprocess.Popen[bytes]:
+        """An interpreter of its own, since `bounds` have to be there before the server's code is."""
+
+        def limit() -> None:
+            for what, value in limits.items():
+                resource.setrlimit(what, (value, value))
+
+        return subprocess.Popen(
+            [sys.executable, "-c", SERVE, str(self.data), str(port), json.dumps(bounds), json.dumps(issuer)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,  # so that nothing is read ahead, and lost to communicate()
+            preexec_fn=limit,
+        )
 
     def stop(self, number: int = signal.SIGTERM) -> str:
         """The process has ended; what it wrote to its log."""
@@ -309,3 +323,11 @@ class Waiting:
 def public_pem(key: rsa.RSAPrivateKey) -> str:
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     return key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """The condition holds, or did for a moment."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -10,9 +10,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from .clients import Server
+from .clients import Board, Server
 from .kaa import Kaa
 from .people import USER
+from .socketxp import SocketXP
 
 if TYPE_CHECKING:
     from .issuer import KeyServer
@@ -121,3 +122,32 @@ def kaa_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def kaa(kaa_host: Server) -> Kaa:
     """A client, with the name of an application that no other test has."""
     return Kaa(kaa_host, f"kettle-{secrets.token_hex(6)}")
+
+
+@pytest.fixture(scope="session")
+def socketxp_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for the tests of SocketXP's routes, each of which has workflows, groups and devices of its own."""
+    server = Server(tmp_path_factory.mktemp("socketxp") / "data")
+    yield server
+    server.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def socketxp(socketxp_host: Server) -> SocketXP:
+    """A client; what it lists is what it has made."""
+    return SocketXP(socketxp_host)
+
+
+@pytest.fixture
+def board(server: Server) -> Board:
+    """`board-1`, which is known."""
+    board = server.board(server.group())
+    board.check()
+    return board
+
+
+@pytest.fixture(scope="session")
+def known(shared: Server) -> str:
+    """A device of the shared server, by its id; it never checks in again."""
+    shared.board(shared.group(), "everyware-1").check()
+    return "everyware-1"

@@ -1,6 +1,8 @@
 """Packages, as whoever uploads them sends them, and what the tests of them look at."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 from .clients import Answer, Server
 from .scene import Part, encoded
@@ -46,3 +48,16 @@ def stored(server: Server) -> set[str]:
     """The digests of all artifacts; no upload is half there."""
     assert list((server.data / "incoming").iterdir()) == []
     return {path.name for path in (server.data / "artifacts").rglob("*") if path.is_file()}
+
+
+def operations(server: Server) -> int:
+    """How many there are, of all devices."""
+    with closing(sqlite3.connect(f"file:{server.data / 'twinslot.db'}?mode=ro", uri=True)) as db:
+        return db.execute("SELECT COUNT(*) FROM operations").fetchone()[0]
+
+
+def assert_refused(answer: Answer, status: int, kind: str, words: str) -> None:
+    """As Everyware refuses."""
+    assert answer.headers["Content-Type"].startswith("application/json")
+    assert answer.json.keys() == {"type", "message"}
+    assert (answer.status, answer.json["type"], words in answer.json["message"]) == (status, kind, True), answer.body

@@ -8,6 +8,7 @@ from contextlib import closing
 
 from .clients import JSON, Answer, Server
 
+UNKNOWN = "678edc16-96d1-4ea2-a99c-0474c2449381"
 TIME = re.compile(r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [1-9]\d?, \d{4}, \d\d:\d\d:\d\d UTC")
 
 

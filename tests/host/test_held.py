@@ -1,17 +1,21 @@
 """Check-ins that are held open: answered as soon as there is something, and never with what was already lost."""
 
-import asyncio
 import http.client
 import json
 import secrets
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
+import aiosqlite
 import pytest
 
-from twinslot_host.held import Held, Why
+from twinslot_host.flows import holding
+from twinslot_host.store import release_filters
 
-from .clients import NO_PACKAGES, Board, Server
+from .clients import NO_PACKAGES, Board, Server, until
+from .inside import clocked
 from .samples import make_image
 
 
@@ -34,13 +38,6 @@ def queue(board: Board) -> list[tuple[str, int]]:
 
 def connected(board: Board) -> bool:
     return board.server.api("GET", f"/devices/{board.device}").json["connected"]
-
-
-def until(condition) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_operation_reaches_the_device_whose_check_in_is_held(shared):
@@ -80,6 +77,34 @@ def test_release_that_a_tag_lets_through_reaches_the_device_that_is_given_the_ta
     assert held.is_over is False
     assert server.api("PATCH", f"/devices/{board.device}", {"tags": ["beta"]}).status == 200
     assert held.answer().json.keys() == {"offer"}
+
+
+def test_release_whose_rollout_date_comes_reaches_the_device_whose_check_in_is_held(data, monkeypatch):
+    monkeypatch.setattr(holding, "HELD_SWEEP_S", 0.02)
+    with clocked(data) as server:
+        board = enrolled(server)
+        made = server.api("POST", "/filters", {"name": "all", "predicate": {}}).json["id"]
+        begin = datetime.fromtimestamp(server.clock.now_s + 100, UTC).isoformat()
+        aims = [{"filter": made, "rollout_at": begin}]
+        assert server.publish(make_image(), strategy="targeted", filters=aims).status == 201
+        held = board.waiting()
+        server.clock.now_s += 99
+        time.sleep(0.2)  # ten looks
+        assert held.is_over is False
+        server.clock.now_s += 1
+        assert held.answer().json.keys() == {"offer"}
+
+
+async def test_rollout_date_is_noticed_by_the_one_look_that_it_falls_into(shared):
+    shared.group(app="noticed")
+    made = shared.api("POST", "/filters", {"name": "noticed", "predicate": {}}).json["id"]
+    aims = [{"filter": made, "rollout_at": "2100-01-01T00:00:00Z"}]
+    assert shared.publish(make_image(), app="noticed", strategy="targeted", filters=aims).status == 201
+    at_ms = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp()) * 1000
+    looks = [(at_ms - 2, at_ms - 1), (at_ms - 1, at_ms), (at_ms, at_ms + 1)]
+    async with aiosqlite.connect(shared.data / "twinslot.db") as db:
+        db.row_factory = sqlite3.Row
+        assert [len(await release_filters.let_through(db, *look)) for look in looks] == [0, 1, 0]
 
 
 def test_check_in_whose_time_is_over_is_answered_204_with_poll_0(shared):
@@ -138,6 +163,7 @@ def test_connection_that_is_gone_gets_nothing_and_marks_nothing(start):
     until(lambda: server.counted("held_check_ins") == 0)
     assert queue(board) == [("queued", 0)]
     assert board.work()["attempt"] == 1
+    assert server.stop() == ""
 
 
 def test_connection_that_is_gone_is_held_no_longer(start):
@@ -181,16 +207,6 @@ def test_inventory_of_a_held_device_is_asked_for_at_once(shared):
         answer = listing.result()
     assert (answer.status, [each["name"] for each in answer.json["devicePackage"]]) == (200, ["heater"])
     assert "reportedOn" not in answer.json
-
-
-async def test_check_in_is_not_held_while_somebody_waits_for_its_devices_inventory():
-    held = Held()
-    held.returns(1)
-    asked = asyncio.create_task(held.inventory(1, 60))
-    await asyncio.sleep(0)
-    assert await held.hold(1, "", 60, lambda: True).reason() is Why.WOKEN
-    held.told_inventory(1)
-    assert await asked is True
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,17 @@ def test_requests_beyond_the_limit_are_refused_and_those_that_are_held_do_not_co
     assert pacing.in_progress == 0
 
 
+def test_request_that_failed_counts_no_longer_and_one_whose_hold_failed_counts_again():
+    pacing = Pacing()
+    with pytest.raises(ConnectionError), pacing.request():
+        with pytest.raises(ConnectionError), pacing.held():
+            assert pacing.in_progress == 0
+            raise ConnectionError
+        assert pacing.in_progress == 1
+        raise ConnectionError
+    assert pacing.in_progress == 0
+
+
 def test_device_is_answered_503_before_it_is_looked_at_and_management_as_ever(start):
     server = start(bounds={"DEVICE_REQUESTS_LIMIT": 0})
     group = server.group()
@@ -78,3 +89,16 @@ def test_held_check_in_takes_no_other_devices_place(start):
     assert (server.counted("held_check_ins"), server.counted("device_requests")) == (3, 0)
     server.api("POST", "/jobs", {"name": "all", "command": "date", "group": group["id"]})
     assert [each.answer().json["operation"]["attempt"] for each in held] == [1, 1, 1]
+
+
+def test_held_check_ins_that_were_woken_wait_for_their_turn_and_others_do_not(start):
+    server = start(bounds={"WOKEN_AT_ONCE": 0})
+    group = server.group()
+    waiting, other = (server.board(group, f"board-{number}") for number in range(2))
+    waiting.inventory([], NO_PACKAGES)
+    held = waiting.waiting()
+    other.check()
+    server.api("POST", "/jobs", {"name": "all", "command": "date", "group": group["id"]})
+    assert other.work()["attempt"] == 1
+    states = [server.api("GET", f"/devices/board-{number}/queue").json["items"][0]["state"] for number in range(2)]
+    assert (states, held.is_over) == (["queued", "sent"], False)

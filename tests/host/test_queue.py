@@ -2,11 +2,10 @@
 
 import secrets
 import sqlite3
-import time
 
 import pytest
 
-from .clients import NO_PACKAGES, Server
+from .clients import NO_PACKAGES, Server, until
 from .samples import make_image
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -315,10 +314,3 @@ def test_server_that_was_killed_goes_on_where_the_devices_were(start):
     queue.board.tell(sent, "succeeded", 1, output="two")
     assert (queue.shown(running)["output"], queue.states()) == ("one two", ["succeeded", "queued"])
     assert queue.board.work()["id"] == following
-
-
-def until(condition) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -250,5 +250,133 @@ def otadata() -> dict:
     return {"cases": [{"why": w, "first": a, "second": b, "slot_states": s} for w, a, b, s in cases]}
 
 
-for build in (auth, manifest, specification, signature, otadata):
+HEATER = {
+    "heater/__init__.py": b"from .core import heat\n",
+    "heater/core.py": b"heat = 1\n",
+    "heater_test.mpy": b"M\x06\x00\x1f",
+    "heater.txt": b"",
+}
+
+
+def package() -> dict:
+    """A package that lies on a server; the links in what its devices get are without their expiry and key."""
+    hashes = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(HEATER.items())}
+    urls = [[path, f"/device/v1/transfers/{digest}"] for path, digest in hashes.items()]
+    return {
+        "name": "heater",
+        "version": "1.0.300",
+        "files": {path: content.hex() for path, content in HEATER.items()},
+        "modules": ["heater", "heater_test"],
+        "package_json": {"version": "1.0.300", "urls": urls, "sha256": hashes},
+    }
+
+
+def packages() -> dict:
+    """`names` are those of packages and their versions, `paths` those of files with the module that each belongs to."""
+    bad_names = {
+        "empty": "",
+        "65 characters": "a" * 65,
+        "begins with a dot": ".a",
+        "begins with a hyphen": "-a",
+        "begins with a plus": "+1",
+        "begins with an underscore": "_a",
+        "a folder": "a/b",
+        "the folder above": "..",
+        "a space": "a b",
+        "the end of a line": "a\n",
+        "a tilde": "a~",
+        "not ASCII": "h\u00e9ater",
+        "digits that are not ASCII": "\u0661",
+        "a board's index": "index.json",
+        "a board's next index": "index.json.new",
+    }
+    good_paths = {
+        "x.py": "x",
+        "x.mpy": "x",
+        "a b.py": "a b",
+        "a" * 128: "a" * 128,
+        "/".join("a" * 8): "a",
+        "..x": ".",
+        "x..": "x.",
+        "heater/core.py": "heater",
+        "applet.py": "applet",
+        "app_/x.py": "app_",
+        "boot.tar.py": "boot.tar",
+        "my/boot.py": "my",
+        "my/app/main.py": "my",
+        "~.py": "~",
+    }
+    bad_paths = {
+        "empty": "",
+        "absolute": "/etc/passwd",
+        "absolute, as Windows has it": "\\x.py",
+        "backslash": "a\\b.py",
+        "the folder above": "..",
+        "in the folder above": "../x.py",
+        "above, from below": "a/../../x.py",
+        "a part that is a dot": "a/./x.py",
+        "a dot": ".",
+        "an empty part": "a//x.py",
+        "a folder": "a/",
+        "129 characters": "a" * 129,
+        "nine parts": "/".join("a" * 9),
+        "not ASCII": "\u00e9.py",
+        "a control character": "a\x7f.py",
+        "the board's own package": "twinslot/agent.py",
+        "the board's own package, in capitals": "TWINSLOT.py",
+        "the board's own boot.py": "boot.py",
+        "the board's own main, compiled": "main.mpy",
+        "the application": "app/x.py",
+        "the application, in its own file": "app.py",
+        "the application, without a suffix": "app",
+    }
+    apart = [
+        ("in one folder", True, ["a/x.py", "a/y.py"]),
+        ("one's name begins with the other's", True, ["a", "a.py", "ab/x.py"]),
+        ("of one name in two folders", True, ["a/x.py", "b/x.py"]),
+        ("differ in case alone", False, ["a/x.py", "a/X.py"]),
+        ("folders that differ in case alone, and a file", False, ["a/x.py", "A"]),
+        ("a file where another needs a folder", False, ["a/x.py", "a"]),
+        ("a file in a file", False, ["a", "a/x.py"]),
+        ("a file in a file, further below", False, ["a", "a/b/x.py"]),
+    ]
+    digest = "0123456789abcdef" * 4
+    return {
+        "names": {
+            "good": [
+                "a",
+                "1",
+                "Z" * 64,
+                "org.eclipse.kura.demo.heater",
+                "1.0.300",
+                "1+b_c-d",
+                "index.json.old",
+                "INDEX.JSON",
+            ],
+            "bad": [{"why": why, "name": name} for why, name in bad_names.items()],
+        },
+        "paths": {
+            "good": [{"path": path, "module": module} for path, module in good_paths.items()],
+            "bad": [{"why": why, "path": path} for why, path in bad_paths.items()],
+        },
+        "side_by_side": [{"why": why, "taken": taken, "paths": paths} for why, taken, paths in apart],
+        "hashes": {
+            "good": [{"given": f"SHA256:{given}", "told": digest} for given in (digest, digest.upper())],
+            "bad": [
+                {"why": why, "given": given}
+                for why, given in (
+                    ("without its kind", digest),
+                    ("63 digits", f"SHA256:{digest[1:]}"),
+                    ("65 digits", f"SHA256:{digest}0"),
+                    ("not hex", f"SHA256:{digest[1:]}g"),
+                    ("the end of a line", f"SHA256:{digest}\n"),
+                    ("of another kind", f"MD5:{digest[32:]}"),
+                )
+            ],
+        },
+        "package": package(),
+    }
+
+
+for build in (auth, manifest, specification, signature, otadata, packages):
     (HERE / f"{build.__name__}.json").write_text(json.dumps(build(), indent=1, ensure_ascii=False) + "\n")

@@ -9,7 +9,7 @@ from twinslot_host.domain.release import Release
 from twinslot_host.domain.rollout import Offer
 from twinslot_host.flows import offers, sending, server_signing
 from twinslot_host.flows.entry import Visitor, admit, admitted, current_group
-from twinslot_host.held import Place
+from twinslot_host.held import HeldCheckIn
 from twinslot_host.services import Services
 from twinslot_host.store import applications, devices, events, failures, signatures
 from twinslot_host.store.database import Connection
@@ -76,14 +76,14 @@ async def check_in(services: Services, visitor: Visitor, told: CheckIn) -> Given
     return _counted(services, given)
 
 
-async def check_again(services: Services, visitor: Visitor, place: Place, inventory: str | None) -> Given | None:
+async def check_again(services: Services, visitor: Visitor, held: HeldCheckIn, inventory: str | None) -> Given | None:
     """What there is by now for the device of a check-in that is held; `inventory` is what it told in it.
 
     None: it is held no longer, and nothing was changed. Raises Unauthorized when the token has ended since.
     """
     async with services.database.write() as db:
-        device = await admitted(db, visitor, place.device, services.now_ms())
-        if device is None or not services.held.is_held(place):
+        device = await admitted(db, visitor, held.device, services.now_ms())
+        if device is None or not services.held.is_held(held):
             return None
         given = await _given(db, services, device, inventory)
     return _counted(services, given)

@@ -76,17 +76,14 @@ async def installed(
     Raises NotFound, NotConnected when there is nothing to tell.
     """
     db = services.database.reader
-    found = await fleet.device_of(db, account, device)
-    if await services.held.inventory(found.id, timeout_s):
-        fresh = await fleet.device_of(db, account, device)
-        if fresh.inventory is not None:
-            return Inventory(fresh.inventory, None)
-    if require_connected:
+    asked = await fleet.device_of(db, account, device)
+    answered = await services.held.inventory(asked.id, timeout_s)
+    if require_connected and not answered:
         raise NotConnected(f"the device {device!r} is not connected, or did not answer in time")
-    last = await fleet.device_of(db, account, device)
-    if last.inventory is None or last.inventory_at_ms is None:
+    found = await fleet.device_of(db, account, device)
+    if found.inventory is None:
         raise NotConnected(f"the device {device!r} has not answered, and has not told its packages before")
-    return Inventory(last.inventory, last.inventory_at_ms)
+    return Inventory(found.inventory, None if answered else found.inventory_at_ms)
 
 
 async def keep_inventory(

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 
+from twinslot_host.config import OPERATION_KEPT_S
 from twinslot_host.domain import uris
 from twinslot_host.domain.caller import Caller
 from twinslot_host.domain.queue import QUEUE_LIMIT, Operation, Outcome, after_time
@@ -12,7 +13,7 @@ from twinslot_host.store import audit, operations
 from twinslot_host.store.database import Connection
 from twinslot_host.store.devices import Device
 
-_AT_ONCE = 100  # operations that are ended in one transaction, so that nobody waits long for it
+_AT_ONCE = 100  # operations that are ended, or forgotten, in one transaction, so that nobody waits long for it
 
 
 async def submit(
@@ -109,6 +110,17 @@ async def end_overdue(services: Services) -> None:
     """Every operation that has been out for too long is over."""
     while await _end_some_overdue(services):
         pass
+
+
+async def forget_old(services: Services) -> None:
+    """No operation is kept that ended longer ago than they are kept, but those of jobs that are there."""
+    while await _forget_some_old(services) == _AT_ONCE:
+        pass
+
+
+async def _forget_some_old(services: Services) -> int:
+    async with services.database.write() as db:
+        return await operations.forget(db, services.now_ms() - OPERATION_KEPT_S * 1000, _AT_ONCE)
 
 
 async def _end_some_overdue(services: Services) -> bool:

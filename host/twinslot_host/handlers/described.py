@@ -1,5 +1,9 @@
-"""Every route that the OpenAPI document describes, in its order."""
+"""Every route that the OpenAPI document describes, in its order, and that description."""
 
+from functools import cache
+
+from twinslot_host.description import openapi
+from twinslot_host.description.reference import Page, page
 from twinslot_host.handlers import (
     accounts,
     applications,
@@ -57,3 +61,10 @@ DESCRIBED = (
     health.ROUTES,
     reference.ROUTES,
 )
+
+
+@cache
+def description() -> tuple[openapi.Document, Page]:
+    """The document, and the page made of it, once in a process's life."""
+    document = openapi.document(DESCRIBED)
+    return document, page(document)

@@ -11,7 +11,7 @@ from twinslot_host.config import WAIT_LIMIT_S
 from twinslot_host.domain import queue
 from twinslot_host.domain.names import printable, printable_lines
 from twinslot_host.domain.packages import NAME, PATH_LIMIT
-from twinslot_host.flows import checkin, device_packages, sending, waiting
+from twinslot_host.flows import checkin, device_packages, holding, sending
 from twinslot_host.handlers.addresses import file_link, file_path, origin
 from twinslot_host.handlers.bodies import Body, parsed
 from twinslot_host.handlers.device_auth import BODY, POLL_S, VISITOR
@@ -90,7 +90,7 @@ async def check(request: web.Request) -> web.Response:
     services, body = request.app[SERVICES], parsed(CheckBody, request[BODY])
     told = CheckIn(**body.model_dump(exclude={"wait"}))
     origin(request)  # raises for a Host that no link could have, before anything is kept
-    given = await waiting.check_in(services, request[VISITOR], told, body.wait, lambda: request.transport is not None)
+    given = await holding.check_in(services, request[VISITOR], told, body.wait, lambda: request.transport is not None)
     if given.over:
         request[POLL_S] = 0
     if given.is_nothing:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from twinslot_host.config import ANSWER_DEFAULT_MS, ANSWER_LEAST_MS, ANSWER_MOST_MS, REBOOT_DELAY_LIMIT_MS
@@ -11,7 +11,7 @@ from twinslot_host.domain.uris import URI_LIMIT
 from twinslot_host.flows.device_packages import Inventory
 from twinslot_host.handlers.bodies import Body, Query
 from twinslot_host.handlers.packages import Name
-from twinslot_host.handlers.views import Date
+from twinslot_host.handlers.views import Date, Shown, when_there
 
 
 class Timed(Query):
@@ -52,32 +52,36 @@ class UninstallBody(Body):
     version: Name
 
 
-class Submitted(BaseModel):
+class _Shown(Shown):
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class Submitted(_Shown):
     """The operation that is now in the device's queue."""
 
     type: Literal["devicePackageOperation"]
-    operation_id: Annotated[str, Field(json_schema_extra={"format": "uuid"}, serialization_alias="operationId")]
+    operation_id: Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 
 
-class BundleInfo(BaseModel):
+class BundleInfo(_Shown):
     """A top-level module that a package brings."""
 
     name: str
     version: str
 
 
-class BundleInfos(BaseModel):
+class BundleInfos(_Shown):
     """The top-level modules that a package brings."""
 
-    bundle_info: list[BundleInfo] = Field(serialization_alias="bundleInfo")
+    bundle_info: list[BundleInfo]
 
 
-class DevicePackage(BaseModel):
+class DevicePackage(_Shown):
     """An installed package."""
 
     name: str
     version: str
-    bundle_infos: BundleInfos = Field(serialization_alias="bundleInfos")
+    bundle_infos: BundleInfos
 
     @classmethod
     def of(cls, told: dict[str, Any]) -> "DevicePackage":
@@ -87,18 +91,12 @@ class DevicePackage(BaseModel):
         return cls(name=name, version=version, bundle_infos=BundleInfos(bundle_info=bundles))
 
 
-def _without_default(schema: dict[str, Any]) -> None:
-    schema["properties"]["reportedOn"].pop("default")
-
-
-class DevicePackages(BaseModel):
+class DevicePackages(_Shown):
     """A device's packages; with `reportedOn` they are what it told then, and not now."""
 
-    model_config = ConfigDict(json_schema_extra=_without_default)
-
     type: Literal["devicePackages"]
-    device_package: list[DevicePackage] = Field(serialization_alias="devicePackage")
-    reported_on: Date = Field(default="", serialization_alias="reportedOn")
+    device_package: list[DevicePackage]
+    reported_on: Date = when_there()
 
     @classmethod
     def of(cls, told: Inventory) -> "DevicePackages":

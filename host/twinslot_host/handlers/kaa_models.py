@@ -1,7 +1,7 @@
 """What Kaa's OTA orchestrator takes and answers: its field names, and its dates."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, RootModel
 from pydantic.alias_generators import to_camel
@@ -11,7 +11,7 @@ from twinslot_host.config import RELEASE_FILTERS_LIMIT
 from twinslot_host.domain.dates import date
 from twinslot_host.domain.release import Strategy
 from twinslot_host.handlers.bodies import Body, checked_date
-from twinslot_host.handlers.views import Date
+from twinslot_host.handlers.views import Date, Shown, when_there
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z", re.ASCII)
 
@@ -67,25 +67,15 @@ class FileForm(BaseModel):
     file: bytes
 
 
-def _without_defaults(schema: dict[str, Any]) -> None:
-    for each in schema["properties"].values():
-        each.pop("default", None)
-
-
-def _when_there() -> Any:
-    """A field that the answer is without when there is nothing to show."""
-    return Field(default=None)
-
-
-class _Shown(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, json_schema_extra=_without_defaults)
+class _Shown(Shown):
+    model_config = ConfigDict(alias_generator=to_camel)
 
 
 class Filter(_Shown):
     """A filter of a version."""
 
     filter_id: str
-    rollout_date: Date = _when_there()
+    rollout_date: Date = when_there()
 
     @classmethod
     def of(cls, filter_id: str, rollout_at_ms: int | None) -> "Filter":
@@ -100,10 +90,10 @@ class Software(_Shown):
 
     app_name: str
     version: str
-    specification: JsonValue = _when_there()
-    metadata: JsonValue = _when_there()
-    upgradable_from: list[str] = _when_there()
-    filename: str = _when_there()
+    specification: JsonValue = when_there()
+    metadata: JsonValue = when_there()
+    upgradable_from: list[str] = when_there()
+    filename: str = when_there()
     rollout_strategy: Strategy
     filters: list[Filter]
     skip_dispatching_to_endpoint: bool

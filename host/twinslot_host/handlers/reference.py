@@ -2,21 +2,21 @@
 
 import json
 import re
-from collections.abc import Iterable
 
 import aiohttp_jinja2
 from aiohttp import hdrs, web
 from markupsafe import Markup, escape
 from pydantic import RootModel
 
-from twinslot_host.description import openapi, reference
+from twinslot_host.description import openapi
+from twinslot_host.description.reference import Page
 from twinslot_host.handlers.addresses import origin
 from twinslot_host.handlers.routes import JSON, Call, Routes
 
 ROUTES = Routes("Server", "/api/v1")
 
 DOCUMENT = web.AppKey("document", dict)
-PAGE = web.AppKey("page", reference.Page)
+PAGE = web.AppKey("page", Page)
 
 _PAGE_RULES = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
@@ -25,10 +25,9 @@ class OpenApi(RootModel[dict[str, object]]):
     """An OpenAPI 3.1 document."""
 
 
-def set_up(app: web.Application, described: Iterable[Routes]) -> None:
-    """The application serves the description of these routes, made this once."""
-    app[DOCUMENT] = openapi.document(described)
-    app[PAGE] = reference.page(app[DOCUMENT])
+def set_up(app: web.Application, document: openapi.Document, page_of_it: Page) -> None:
+    """The application serves this description of its routes."""
+    app[DOCUMENT], app[PAGE] = document, page_of_it
     aiohttp_jinja2.get_env(app).filters["code"] = _code
     app.router.add_get("/api/v1/reference", page)
 

@@ -1,14 +1,14 @@
 """What SocketXP's workflows and jobs take and answer: its field names, and its dates."""
 
 from datetime import UTC, datetime
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import ConfigDict, RootModel
 from pydantic.alias_generators import to_pascal
 
 from twinslot_host.domain import jobs as domain
 from twinslot_host.domain.queue import Operation
 from twinslot_host.handlers.bodies import Body
+from twinslot_host.handlers.views import Shown, when_there
 from twinslot_host.handlers.workflows import Command, Name, Reference
 from twinslot_host.store import workflows
 
@@ -53,18 +53,8 @@ class NewJob(Body):
     tag_id: Reference | None = None
 
 
-def _without_defaults(schema: dict[str, Any]) -> None:
-    for each in schema["properties"].values():
-        each.pop("default", None)
-
-
-def _when_there() -> Any:
-    """A field that the answer is without when there is nothing to show."""
-    return Field(default=None)
-
-
-class _Shown(BaseModel):
-    model_config = ConfigDict(alias_generator=to_pascal, validate_by_name=True, json_schema_extra=_without_defaults)
+class _Shown(Shown):
+    model_config = ConfigDict(alias_generator=to_pascal)
 
 
 class WorkflowId(_Shown):
@@ -102,9 +92,9 @@ class Job(_Shown):
 
     job_id: str
     job_name: str
-    device_id: str = _when_there()
-    device_group: str = _when_there()
-    tag_id: str = _when_there()
+    device_id: str = when_there()
+    device_group: str = when_there()
+    tag_id: str = when_there()
     command: str
     start_time: str
     end_time: str

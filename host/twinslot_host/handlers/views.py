@@ -1,8 +1,8 @@
 """What several answers are made of."""
 
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from twinslot_host.domain.dates import date
 from twinslot_host.store import events
@@ -10,6 +10,22 @@ from twinslot_host.store import events
 Item = TypeVar("Item", bound=BaseModel)
 
 Date = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+def when_there() -> Any:
+    """For a field of a `Shown` that the answer is without when there is nothing to show."""
+    return Field(default=None)
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for each in schema["properties"].values():
+        each.pop("default", None)
+
+
+class Shown(BaseModel):
+    """An answer in another's field names, made by our own; what describes it tells no default, as it never has one."""
+
+    model_config = ConfigDict(validate_by_name=True, json_schema_extra=_without_defaults)
 
 
 class Listed(BaseModel, Generic[Item]):

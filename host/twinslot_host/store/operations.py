@@ -180,6 +180,16 @@ async def forget_device(db: Connection, device: int) -> None:
     await db.execute("UPDATE operations SET device_id = NULL WHERE device_id = ?", (device,))
 
 
+async def forget(db: Connection, ended_before_ms: int, limit: int) -> int:
+    """Some of the operations that ended before that are gone, unless they are of a job that is there; how many."""
+    cursor = await db.execute(
+        "DELETE FROM operations WHERE place IN (SELECT o.place FROM operations o LEFT JOIN jobs j ON j.id = o.job_id"
+        " WHERE o.ended_at_ms < ? AND (o.job_id IS NULL OR j.deleted_at_ms IS NOT NULL) LIMIT ?)",
+        (ended_before_ms, limit),
+    )
+    return cursor.rowcount
+
+
 def _where(device: int, wanted: Wanted) -> tuple[str, list[Value]]:
     over = None if wanted.over is None else int(wanted.over)
     return where({"device_id": device, "is_over": over, "state": wanted.state})

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from twinslot_host.domain.release import Targeting
 from twinslot_host.store.database import Connection
-from twinslot_host.store.rows import one
+from twinslot_host.store.rows import all_of, one
 
 
 async def replace(db: Connection, account: str, release: int, filters: Sequence[Targeting]) -> None:
@@ -14,6 +14,16 @@ async def replace(db: Connection, account: str, release: int, filters: Sequence[
         "INSERT INTO release_filters (release_id, filter_id, account_id, rollout_at_ms, place) VALUES (?, ?, ?, ?, ?)",
         [(release, each.filter_id, account, each.rollout_at_ms, place) for place, each in enumerate(filters)],
     )
+
+
+async def let_through(db: Connection, after_ms: int, until_ms: int) -> list[str]:
+    """The accounts with a release that a filter lets through since a date behind `after_ms`, and up to `until_ms`."""
+    rows = await all_of(
+        db,
+        "SELECT DISTINCT account_id FROM release_filters WHERE rollout_at_ms > ? AND rollout_at_ms <= ?",
+        (after_ms, until_ms),
+    )
+    return [row["account_id"] for row in rows]
 
 
 async def user_of(db: Connection, filter_id: str) -> str | None:
