@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,10 @@ def servers_over(folder: Path) -> list[str]:
     return found
 
 
+def last_event(device: story.Device) -> str:
+    return str((device["last_result"] or {}).get("event"))
+
+
 def test_demo_keeps_its_promises_and_leaves_nothing(temporary) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "twinslot_tools.demo"], capture_output=True, text=True, env=os.environ, check=False
@@ -48,13 +53,19 @@ def test_demo_keeps_its_promises_and_leaves_nothing(temporary) -> None:
 
 
 def test_broken_promise_is_told_and_fails_the_demo(temporary, monkeypatch, capfd) -> None:
-    publish = story.Stage.publish
+    publish, until = story.Stage.publish, story.Stage.until
 
     async def publish_crashing(stage: story.Stage, version: str, habit: str) -> str:
         return await publish(stage, version, "crashing")
 
+    async def until_broken(stage: story.Stage, promise: str, seen: Callable[[story.Device], bool]) -> None:
+        if promise == "every board confirmed 1.1.0":
+            await until(stage, "every board went back", lambda device: last_event(device) == "rolled_back")
+            monkeypatch.setattr(story, "ACT_S", 1)  # no more of it will come
+        await until(stage, promise, seen)
+
     monkeypatch.setattr(story.Stage, "publish", publish_crashing)
-    monkeypatch.setattr(story, "ACT_S", 25)
+    monkeypatch.setattr(story.Stage, "until", until_broken)
     assert main() == 1
     captured = capfd.readouterr()
     assert "every board confirmed 1.1.0" in captured.err and "kettle-1 | " in captured.err

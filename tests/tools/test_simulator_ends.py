@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,25 @@ def started(*arguments: object, **settings: object) -> Iterator[subprocess.Popen
             yield process
         finally:
             process.kill()
+
+
+def connected(twinslot, device: str) -> bool:
+    shown = twinslot("device", "show", device, "--json")
+    return shown.code == 0 and shown.document["connected"]
+
+
+@pytest.mark.parametrize("what", ["sim", "fleet"])
+def test_board_that_may_wait_has_its_check_in_held(twinslot, board, group, of_group, signed_in, what) -> None:
+    prefix = group["id"] + "-"
+    boards = board if what == "sim" else (*of_group, "--count", 1, "--prefix", prefix)
+    device = "b-" + group["id"] if what == "sim" else prefix + "1"
+    with started(what, *boards, "--poll", 3600, "--wait", 300, "--timeout", 600, env=os.environ) as process:
+        deadline = time.monotonic() + 90
+        while not connected(twinslot, device):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+        job = twinslot("job", "submit", "--device", device, "--wait", "uname", "--json")
+    assert [each["state"] for each in job.document["children"]] == ["succeeded"]
 
 
 def test_flash_of_another_board_is_refused_and_not_changed(twinslot, board, group, tmp_path) -> None:

@@ -1,5 +1,6 @@
 """The management API of the server, as the commands call it."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from twinslot_tools.options import bearer_token, run
 
 SILENCE_S = 120
 PAGE = 100
+DIGITS = re.compile("[0-9]{1,9}")
 EVERYTHING: Mapping[str, str] = {}
 
 
@@ -64,7 +66,8 @@ async def document(answer: aiohttp.ClientResponse, shape: object) -> Any:
         )
     if answer.status == 401:
         said = f"{said}. `twinslot token --data DIR` on the server's machine makes a new TWINSLOT_TOKEN"
-    raise ServerRefused(said, answer.status)
+    retry_after = answer.headers.get("Retry-After", "")  # may be a date instead, which no Twinslot server sends
+    raise ServerRefused(said, answer.status, int(retry_after) if DIGITS.fullmatch(retry_after) else 0)
 
 
 def request(server: str, method: str, path: str, shape: object, json: object = None) -> Any:

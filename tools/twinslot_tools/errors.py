@@ -22,13 +22,15 @@ class BadFile(TwinslotError):
 
 
 class ServerRefused(TwinslotError):
-    """The server answered with an error, with nonsense, or not at all. `status` is 0 without an answer."""
+    """The server answered with an error, with nonsense, or not at all. `status` is 0 without an answer, `retry_after_s`
+    when it named no time to try again."""
 
     exit_code = 4
 
-    def __init__(self, message: str, status: int = 0) -> None:
+    def __init__(self, message: str, status: int = 0, retry_after_s: int = 0) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class NoDevice(TwinslotError):

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -11,8 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from twinslot_tools import shapes
 from twinslot_tools.client import call, pages
-from twinslot_tools.operations import AGAIN_S, OVER
+from twinslot_tools.operations import OVER
 from twinslot_tools.output import PlainConsole, printable, say
+from twinslot_tools.watching import AGAIN_S, patiently
 
 OnChange = Callable[[dict[str, Any]], None]
 
@@ -20,10 +22,10 @@ OnChange = Callable[[dict[str, Any]], None]
 async def ended(http: aiohttp.ClientSession, url: str, on_change: OnChange) -> dict[str, Any]:
     """The job at `url`, when it is over on every device, with its children; `on_change` hears of it on the way."""
     while True:
-        job: dict[str, Any] = await call(http, "GET", url, shapes.JOB)
+        job: dict[str, Any] = await patiently(partial(call, http, "GET", url, shapes.JOB))
         on_change(job)
         if job["ended_at"] is not None:
-            return await with_children(http, url, job)
+            return await patiently(partial(with_children, http, url, job))
         await asyncio.sleep(AGAIN_S)
 
 

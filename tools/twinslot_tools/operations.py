@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -10,9 +11,9 @@ import aiohttp
 from twinslot_tools import shapes
 from twinslot_tools.client import api, call, session
 from twinslot_tools.output import say
+from twinslot_tools.watching import AGAIN_S, patiently
 
 OVER = ("succeeded", "failed", "timed out", "cancelled")
-AGAIN_S = 0.5
 
 
 async def watched(server: str, token: str, operation: str) -> dict[str, Any]:
@@ -20,7 +21,7 @@ async def watched(server: str, token: str, operation: str) -> dict[str, Any]:
     told = ""
     async with session(server, token) as http:
         while True:
-            now = await _of(http, server, operation)
+            now = await patiently(partial(_of, http, server, operation))
             line = stage(now)
             if line != told:
                 say(line, sys.stderr)

@@ -9,6 +9,7 @@ from twinslot_tools.commands.named import job_path
 from twinslot_tools.errors import OperationFailed, UsageError
 from twinslot_tools.options import DEFAULT_SERVER, Json, Server, bearer_token, run
 from twinslot_tools.output import print_facts, print_json, print_table, say
+from twinslot_tools.watching import goes_on
 
 app = typer.Typer(no_args_is_help=True, help="Jobs: a command for a device, a group or a tag, and what came of it.")
 
@@ -43,7 +44,8 @@ def submit(
 ) -> None:
     """Have a command run, on each device after what was submitted before; one that is away does it when it is back.
 
-    With --wait the exit code is 1 unless every device has succeeded. Ctrl-C ends the waiting; the job goes on.
+    With --wait the exit code is 1 unless every device has succeeded. Ctrl-C ends the waiting, and so does a server
+    that is away for a minute; the job goes on.
     """
     what = _one({"command": command, "workflow": workflow}, "give a COMMAND or --workflow, and not both")
     whom = _one({"device": device, "group": group, "tag": tag}, "give one of --device, --group and --tag")
@@ -53,7 +55,7 @@ def submit(
     if not wait:
         _print(job, json=json)
         return
-    with jobs.progress() as on_change:
+    with goes_on(f"job {job['id']}"), jobs.progress() as on_change:
         job = run(_ended(server, job["id"], on_change))
     _print_with_children(job, json=json)
     _check_succeeded(job)

@@ -13,6 +13,7 @@ from twinslot_tools.errors import OperationFailed, UsageError
 from twinslot_tools.options import DEFAULT_SERVER, Json, Server, bearer_token, checked_device, readable, run
 from twinslot_tools.output import print_facts, print_json, print_table, say, text
 from twinslot_tools.uploading import progress_bar
+from twinslot_tools.watching import goes_on
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -166,7 +167,8 @@ def _order(server: str, device: str, what: str, body: dict[str, Any], *, wait: b
         else:
             say(f"queued as operation {operation}")
         return
-    done = run(operations.watched(server, bearer_token(), operation))
+    with goes_on(f"operation {operation}"):
+        done = run(operations.watched(server, bearer_token(), operation))
     if json:
         print_json(done)
     if done["state"] != "succeeded":
