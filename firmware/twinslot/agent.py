@@ -52,13 +52,14 @@ async def _idle(agent: "Agent") -> str:
 
 
 async def _deliver(agent: "Agent") -> None:
-    """As `operations.deliver`. Without the memory for it the agent goes on, so that a smaller release can come: what it
-    has kept is told later."""
+    """As `operations.deliver`. Without the memory for it the agent goes on, so that a smaller release can come: an
+    outcome is told later, from NVS, or from RAM when NVS had no room for it."""
     try:
         await load("twinslot.operations").deliver(agent)
     except MemoryError as error:
         log(error)
-        agent.telling = None
+        if agent.telling and agent.telling.is_kept:
+            agent.telling = None
 
 
 async def _tell_inventory(liaison: Liaison) -> bool:

@@ -25,13 +25,13 @@ _RESTART_LOOK_MS = 100
 async def do(work: "Work", order: dict) -> "Ending":
     """What the operation `order` says has been done, or has failed."""
     kind = order["kind"]
-    if kind == "command":
-        return await load("twinslot.command").run(work, order)
     try:
+        if kind == "command":
+            return await load("twinslot.command").run(work, order)
         if kind == "install":
             await _install(work, order)
         elif kind == "uninstall":
-            from . import packages
+            from . import packages  # as in `_install`
 
             packages.uninstall(order["name"], order["version"], int(order["attempt"]) > 1)
         else:
@@ -48,7 +48,7 @@ async def _install(work: "Work", order: dict) -> None:
     config = work.agent.config
     if not config.allow_packages:
         raise PackageError("this board takes only what its publisher has signed")
-    from . import packages
+    from . import packages  # not by `load`: it stays, since each check-in tells its digest
 
     def say(line: str) -> None:
         work.telling.output.write(line + "\n")

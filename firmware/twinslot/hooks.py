@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     Hook = Callable[..., Any] | None
 
 
+_passing: "list[str]" = []  # the modules that came with `load`
+
+
 async def settled(value: "Any") -> object:
     """What a hook returned, awaited when it is a coroutine."""
     return await value if hasattr(value, "send") else value
 
 
-_passing: "list[str]" = []  # the modules that came with `load`
-
-
 def load(name: str) -> "Any":
-    """The module of that full name, loaded until the next `unload`. Collecting often meanwhile keeps the free part of
-    the heap whole."""
+    """The module of that full name, loaded until the next `unload`, with all that it imports and that was not there
+    before. Collecting often meanwhile keeps the free part of the heap whole."""
     gc.collect()
     threshold = gc.threshold()
     gc.threshold(1024)  # as in `__init__.py`

@@ -1,4 +1,4 @@
-"""How packages are installed and removed. Imported when the first such operation comes.
+"""How packages are installed and removed. Loaded with such an operation, and gone when its outcome is told.
 
 Power loss: see `folders`. A package is the old one or the new one, whole; what an operation left unfinished is removed
 by the next.
@@ -135,10 +135,12 @@ class _Installation:
                 digest.update(piece[:n])
                 for part in document.add(piece[:n]):
                     plan.read(uri, branch, part)
-                    gc.collect()  # what is kept lies together, and the free part of the heap stays whole
+                gc.collect()  # what is kept lies together, and the free part of the heap stays whole
+                await asyncio.sleep(0)
         finally:
             await stream.wait_closed()
         document.end()
+        plan.end()
         if not hexlify(digest.digest()).decode().startswith(start):
             raise PackageError("package.json: another SHA-256")
 

@@ -1,4 +1,4 @@
-"""What the server is told of the packages that are installed. Imported when it asks."""
+"""What the server is told of the packages that are installed. Loaded when it asks, and gone again."""
 
 import sys
 

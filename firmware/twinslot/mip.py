@@ -62,9 +62,10 @@ class Plan:
     def __init__(self, uri: str, sha256: str) -> None:
         self.unread: "list[tuple[str, str, str]]" = []  # address, branch, hash
         self.files: "list[tuple[str, str, str]]" = []
-        self._hashes: "dict[str, str]" = {}  # by path, of files that are not there yet
+        self._own: "list[tuple[str, str, str]]" = []  # of the package.json that is read, no address: not yet there
         self._known: "list[str]" = []
         self._depend(uri, "", sha256)
+        self.end()
 
     def modules(self) -> "list[str]":
         """The top-level modules, sorted."""
@@ -80,20 +81,20 @@ class Plan:
         return hexlify(digest.digest()).decode()[:16]
 
     def read(self, uri: str, branch: str, part: dict) -> None:
-        """The part of a package.json, which lies at `uri`, is in the plan. `branch` is what its short addresses mean,
-        empty for the usual one."""
+        """The part of a package.json, which lies at `uri`, is in the plan with the next `end`. `branch` is what its
+        short addresses mean, empty for the usual one."""
         hashes = part.get("sha256", {})
-        if not isinstance(hashes, dict):
+        if not isinstance(hashes, dict) or not all(isinstance(path, str) for path in hashes):
             raise PackageError("package.json: not a package")
         for path, start in hashes.items():
-            self._keep_hash(path, start)
+            _add(self._own, path, "", start)
         index, from_index, below = uri.partition(_INDEX)
         for path, start in _pairs(part, "hashes"):
             if not from_index:
                 raise PackageError("package.json: hashes, and no index that has them")
-            self._add(path, index + "/file/" + start[:2] + "/" + start, start)
+            _add(self._own, path, index + "/file/" + start[:2] + "/" + start, start)
         for path, address in _pairs(part, "urls"):
-            self._add(path, uris.full(uris.joined(uri, address), branch), "")
+            _add(self._own, path, uris.full(uris.joined(uri, address), branch), "")
         for name, version in _pairs(part, "deps"):
             if uris.is_full(name):
                 self._depend(name, version, "")
@@ -104,6 +105,13 @@ class Plan:
             else:
                 raise PackageError("depends on {}, without saying where that is".format(name[:_TEXT_MAX]))
 
+    def end(self) -> None:
+        """The package.json is read to its end; hashes of files that it does not bring are dropped."""
+        for path, uri, start in self._own:
+            if uri:
+                _add(self.files, path, uri, start)
+        self._own = []
+
     def check(self) -> None:
         """There are files, and none lies where another needs a folder."""
         if not self.files:
@@ -111,7 +119,7 @@ class Plan:
         for path, _, _ in self.files:
             while "/" in path:
                 path = path.rpartition("/")[0]
-                if self._at(path) >= 0:
+                if _at(self.files, path) >= 0:
                     raise PackageError("both a file and a folder: " + path)
 
     def _depend(self, uri: str, branch: str, sha256: str) -> None:
@@ -119,7 +127,7 @@ class Plan:
         path, mark, query = uri.partition("?")
         name = path.rpartition("/")[2]
         if _is_module(name):
-            self._add(name, uri, sha256)
+            _add(self._own, name, uri, sha256)
             return
         if not path.startswith("/") and not name.endswith(".json"):
             uri = path + ("package.json" if not name else "/package.json") + mark + query
@@ -130,32 +138,30 @@ class Plan:
         self._known.append(uri)
         self.unread.append((uri, branch, sha256))
 
-    def _add(self, path: str, uri: str, start: str) -> None:
-        file = checked_path(path), uri, _checked_hash(path, start or self._hashes.pop(path, ""))
-        at = self._at(path)
-        if at < 0:
-            if len(self.files) == _FILES_MAX:
-                raise PackageError("more than {} files".format(_FILES_MAX))
-            self.files.append(file)
-        elif self.files[at][:2] != file[:2]:
-            raise PackageError("two files called " + path)
 
-    def _keep_hash(self, path: str, start: object) -> None:
-        start, at = _checked_hash(path, start), self._at(path)
-        if at < 0:
-            self._hashes[path] = start
-        elif self.files[at][2] not in ("", start):
-            raise PackageError("two files called " + path)
-        else:
-            self.files[at] = self.files[at][:2] + (start,)
+def _add(files: "list[tuple[str, str, str]]", path: str, uri: str, start: object) -> None:
+    """The file is among `files`, once, with its address and the longest beginning of its SHA-256 that came so far."""
+    start, at = _checked_hash(path, start), _at(files, path)
+    if at < 0:
+        if len(files) == _FILES_MAX:
+            raise PackageError("more than {} files".format(_FILES_MAX))
+        files.append((checked_path(path), uri, start))
+        return
+    name, there, known = files[at]
+    longest = max(known, start)  # of two of which one begins with the other
+    agree = longest.startswith(known) and longest.startswith(start)
+    if name != path or (uri and there and uri != there) or not agree:
+        raise PackageError("two files called " + path)
+    files[at] = path, there or uri, longest
 
-    def _at(self, path: str) -> int:
-        """Where the file is among all, -1 for nowhere. Names that differ in case alone are not everywhere two files."""
-        lower = path.lower()
-        for at, file in enumerate(self.files):
-            if len(file[0]) == len(path) and file[0].lower() == lower:
-                return at
-        return -1
+
+def _at(files: "list[tuple[str, str, str]]", path: str) -> int:
+    """Where the file is among all, -1 for nowhere. Names that differ in case alone are not everywhere two files."""
+    lower = path.lower()
+    for at, file in enumerate(files):
+        if len(file[0]) == len(path) and file[0].lower() == lower:
+            return at
+    return -1
 
 
 def _is_module(path: str) -> bool:

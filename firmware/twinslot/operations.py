@@ -46,11 +46,11 @@ async def working(agent: "Agent") -> str:
     gc.collect()
     try:
         work = Work(agent, order)
+        log("operation {}, attempt {}: {}".format(order["id"], order["attempt"], order["kind"]))
     except (KeyError, TypeError, ValueError):
         log("not an operation")
         agent.pace.back_off()
         return "done"
-    log("operation {}, attempt {}: {}".format(order["id"], order["attempt"], order["kind"]))
     agent.telling, agent.untold = work.telling, True
     agent.operation = {"id": order["id"], "attempt": order["attempt"]}
     try:
@@ -165,17 +165,19 @@ class Work:
             state, exit_code, reason = "cancelled", None, ""
             if not self._stopped:
                 state, reason = "failed", type(error).__name__
+        except Exception as error:  # noqa: BLE001 - no memory for what it takes
+            state, exit_code, reason = "failed", None, type(error).__name__
         self.agent.pace.outlive_trial()
         restarts = state == RESTARTING
         if restarts:
             state = "succeeded"
         try:
-            is_kept = self.telling.end(state, exit_code, reason, restarts)
+            self.telling.end(state, exit_code, reason, restarts)
         except MemoryError:  # the outcome matters more than what was printed
             self.telling.output.drop()
             self.telling.errors.drop()
             gc.collect()
-            is_kept = self.telling.end(state, exit_code, reason, restarts)
-        if restarts and is_kept:
+            self.telling.end(state, exit_code, reason, restarts)
+        if restarts and self.telling.is_kept:
             hw.reset()
         self._wake.set()

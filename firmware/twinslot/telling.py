@@ -22,12 +22,14 @@ _PARTS_IN_BUFFERS = 100  # more than what both can hold, were it all control cha
 
 
 class Telling:
-    """The reports of one attempt. `output` and `errors` are what it prints, `progress` is in percent or None."""
+    """The reports of one attempt. `output` and `errors` are what it prints, `progress` is in percent or None,
+    `is_kept` whether its end is told after a reset too."""
 
     def __init__(self, liaison: "Liaison", id: str, attempt: int) -> None:
         self.output = Output(OUTPUT_MAX_BYTES)
         self.errors = Output(ERRORS_MAX_BYTES)
         self.progress: "int | None" = None
+        self.is_kept = False
         self._told_progress: "int | None" = None
         self._liaison = liaison
         self._id = id
@@ -57,9 +59,9 @@ class Telling:
         """Whether there is anything that was not told."""
         return bool(self._unsent or len(self.output) or len(self.errors)) or self.progress != self._told_progress
 
-    def end(self, state: str, exit_code: "int | None", reason: str, after_boot: bool = False) -> bool:
-        """The attempt has ended like this, with `after_boot` by the boot that follows. Returns whether that will be
-        told after a reset too; a restart for which there is no room in NVS has failed."""
+    def end(self, state: str, exit_code: "int | None", reason: str, after_boot: bool = False) -> None:
+        """The attempt has ended like this, with `after_boot` by the boot that follows. A restart for which there is no
+        room in NVS has failed."""
         output, errors = self.output.take_end(outcome.OUTPUT_BYTES), self.errors.take_end(outcome.ERRORS_BYTES)
         last = self._report(state, output, errors)
         last["part"] = self._part + _PARTS_IN_BUFFERS
@@ -71,16 +73,16 @@ class Telling:
         try:
             # CUT: begun, without an end: lost, for what the next check-in tells, and the server sends it again.
             hw.keep(hw.OPERATION, outcome.over(kept, after_boot))
-            return True
+            self.is_kept = True
         except TransferError as error:
             log(error)
             if after_boot:
                 last.update(state="failed", exit_code=1, reason=clipped(str(error), outcome.REASON_BYTES))
-            return False
 
     def end_kept(self, report: dict) -> None:
         """The attempt has ended as it was kept before a reset."""
         self._last = report
+        self.is_kept = True
 
     async def deliver(self) -> None:
         """The server knows how it ended, and nothing of it is kept. Raises Unreachable."""

@@ -11,7 +11,18 @@ from .working import APP, connected, done, image, kept, known, operation, outcom
 UNTAKEN = (
     'import twinslot.packages\ntwinslot.packages.inventory = lambda: [{"name": "/", "version": "", "modules": []}]\n'
 )
-SMALL_HEAP_BYTES = 86 * 1024  # enough for the agent and an update; for an outcome only at times
+NO_OUTCOME = """
+import twinslot.agent
+from twinslot import hw
+load = twinslot.agent.load
+
+def fail(name):
+    if name == "twinslot.operations" and b"succeeded" in hw.load_operation():
+        raise MemoryError("memory allocation failed")
+    return load(name)
+
+twinslot.agent.load = fail
+"""
 HOARD = """
 import asyncio
 
@@ -33,6 +44,49 @@ async def hoard():
 async def clear(held):
     await asyncio.sleep(2)
     held.clear()
+"""
+NO_COMMAND = """
+import twinslot.hooks
+load = twinslot.hooks.load
+
+def fail(name):
+    if name == "twinslot.command":
+        raise MemoryError("memory allocation failed")
+    return load(name)
+
+twinslot.hooks.load = fail
+"""
+NOT_KEPT = """
+from twinslot import hw
+from twinslot.errors import TransferError
+from twinslot.liaison import Liaison
+keep, ask, asked = hw.keep, Liaison.ask, []
+
+def full(key, value):
+    if key == hw.OPERATION and b"begun" not in value:
+        raise TransferError("NVS is full")
+    keep(key, value)
+
+async def fail(liaison, path, document):
+    if document.get("state") == "succeeded":
+        asked.append(document)
+        if len(asked) < 3:
+            raise MemoryError("memory allocation failed")
+    return await ask(liaison, path, document)
+
+hw.keep, Liaison.ask = full, fail
+"""
+NO_KIND = """
+from twinslot.liaison import Liaison
+check_in = Liaison.check_in
+
+async def spoil(liaison, *how):
+    await check_in(liaison, *how)
+    if liaison.orders.get("operation"):
+        del liaison.orders["operation"]["kind"]
+        Liaison.check_in = check_in
+
+Liaison.check_in = spoil
 """
 CANCELLED = """
 import asyncio, twinslot
@@ -89,7 +143,7 @@ async def test_inventory_that_the_server_refuses_stops_no_operation_and_no_updat
 async def test_board_without_memory_to_tell_an_outcome_takes_a_release_and_tells_it_when_there_is_memory(
     site: Site,
 ) -> None:
-    flash = site.flash(start=image())
+    flash = site.flash(start=own_image("1.0.0", NO_OUTCOME + APP))
     async with Bench(flash) as bench:
         await known(site, bench)
         id = submit(site, "boil 1")
@@ -98,10 +152,9 @@ async def test_board_without_memory_to_tell_an_outcome_takes_a_release_and_tells
         await bench.until(lambda: b"succeeded" in kept(flash))
     site.start()
     site.publish(app_image("1.1.0"), "1.1.0")
-    async with Bench(flash, heap_bytes=SMALL_HEAP_BYTES) as bench:
+    async with Bench(flash) as bench:
         await bench.confirmed("1.1.0")
         assert "twinslot: memory allocation failed" in bench.log
-    async with Bench(flash) as bench:
         ended = await outcome(site, bench, id)
     assert (ended["state"], ended["attempt"]) == ("succeeded", 1)
 
@@ -112,6 +165,30 @@ async def test_verb_that_leaves_no_memory_loses_its_output_and_not_its_outcome(s
         ended = await done(site, bench, "hoard", 20)
     assert (ended["state"], ended["attempt"], ended["output"], ended["cut"]) == ("succeeded", 1, "", True), bench.log
     assert bench.board.boots == 1
+
+
+async def test_command_that_there_is_no_memory_for_fails_at_once(site: Site) -> None:
+    async with Bench(site.flash(start=own_image("1.0.0", NO_COMMAND + APP))) as bench:
+        await known(site, bench)
+        ended = await done(site, bench, "blink", 20)
+    assert (ended["state"], ended["attempt"], ended["reason"]) == ("failed", 1, "MemoryError"), bench.log
+    assert bench.board.boots == 1
+
+
+async def test_outcome_that_nvs_has_no_room_for_waits_in_ram_for_the_memory_to_tell_it(site: Site) -> None:
+    async with Bench(site.flash(start=own_image("1.0.0", NOT_KEPT + APP))) as bench:
+        await known(site, bench)
+        ended = await done(site, bench, "blink")
+    assert (ended["state"], ended["attempt"], ended["output"]) == ("succeeded", 1, "blinks\n0\n"), bench.log
+    assert bench.log.count("memory allocation failed") == 2
+
+
+async def test_order_without_a_kind_is_none_and_the_agent_goes_on(site: Site) -> None:
+    async with Bench(site.flash(start=own_image("1.0.0", NO_KIND + APP))) as bench:
+        await known(site, bench)
+        ended = await done(site, bench, "blink")
+    assert ended["state"] == "succeeded"
+    assert ("twinslot: not an operation" in bench.log, "error: KeyError" in bench.log) == (True, False), bench.log
 
 
 async def test_operation_whose_agent_is_cancelled_ends_and_is_told(site: Site) -> None:

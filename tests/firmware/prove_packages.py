@@ -6,6 +6,7 @@ space for enough, and `stop`, the number of lines of output after which it is ca
 """
 
 import asyncio
+import gc
 import json
 import sys
 from binascii import hexlify
@@ -13,6 +14,7 @@ from binascii import hexlify
 from prove_flash import blocks_free, boot, formatted, left_over, named, packages
 
 import twinslot.folders as folders
+import twinslot.installer as installer
 from twinslot.errors import PackageError
 from twinslot.fetch import Fetcher
 
@@ -20,6 +22,19 @@ given = json.loads(sys.stdin.read())
 flash = formatted(given["blocks"])
 boot(flash)
 check_space = folders.Folders.check_space
+
+
+class Collections:
+    """In the place of `gc`: counts."""
+
+    count = 0
+
+    def collect(self):
+        self.count += 1
+        gc.collect()
+
+
+installer.gc = Collections()
 
 
 async def install(order, said, shown):
@@ -42,7 +57,7 @@ async def do(order):
     said, shown, reason = [], [], ""
     flash.spoils = order.get("spoils", "").encode()
     folders.Folders.check_space = (lambda *_: None) if order.get("blind") else check_space
-    operations = flash.operations
+    operations, collections = flash.operations, installer.gc.count
     try:
         if order["kind"] == "install":
             await install(order, said, shown)
@@ -61,6 +76,7 @@ async def do(order):
         "said": said,
         "shown": shown,
         "operations": operations,
+        "collections": installer.gc.count - collections,
         "named": {n: [v, {p: hexlify(c).decode() for p, c in files.items()}] for n, (v, files) in found.items()},
         "left_over": left_over() if order["kind"] != "write" else [],
         "free": blocks_free(),

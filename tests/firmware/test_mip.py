@@ -20,6 +20,7 @@ def plan_of(uri: str, **documents: object) -> Plan:
         address, branch, _ = plan.unread.pop()
         for part in parts(json.dumps(documents[address.split("/")[-2]]).encode()):
             plan.read(address, branch, part)
+        plan.end()
     plan.check()
     return plan
 
@@ -116,7 +117,14 @@ def test_document_in_parts_has_all_that_the_whole_has(size: int, indent: int | N
         (b'{"a": "\xff"}', "not JSON"),
         (b'{"a": "}', "not JSON"),
         (b'{"a": [1, [2}', "not JSON"),
-        (b'{"a": ["' + b"x" * 2049 + b'"]}', "an entry of more than 2048 bytes"),
+        (b'{"urls": ["' + b"x" * 2049 + b'"]}', "an entry of more than 2048 bytes"),
+        (b'{"sha256": {"' + b"x" * 2049 + b'": ""}}', "an entry of more than 2048 bytes"),
+        (b'{"deps":' + b" " * 2049 + b"[]}", "an entry of more than 2048 bytes"),
+        (b"{" + b"1" * 2049 + b"}", "an entry of more than 2048 bytes"),
+        (b'{"x"' + b" " * 2049 + b": [1, 2]}", "not JSON"),
+        (b'{"a": [1}}', "not JSON"),
+        (b'{"a": {"b": 1]}', "not JSON"),
+        (b'{"a": 1]', "not JSON"),
     ],
 )
 def test_document_that_is_none_is_refused(data: bytes, reason: str) -> None:
@@ -124,14 +132,63 @@ def test_document_that_is_none_is_refused(data: bytes, reason: str) -> None:
         parts(data)
 
 
-@pytest.mark.parametrize("order", [["sha256", "urls"], ["urls", "sha256"]])
-def test_hash_of_a_file_counts_whichever_comes_first_and_two_hashes_are_refused(order: list[str]) -> None:
-    one = {name: {"sha256": {"a.py": "0" * 64}, "urls": [["a.py", "a.py"]]}[name] for name in order}
-    one |= {"deps": [["http://h/y", ""]]}
-    assert files(plan_of("http://h/x", x=one, y={})) == {"a.py": ("http://h/x/a.py", "0" * 64)}
-    assert plan_of("http://h/x", x=one, y={}).digest() != ""
+@pytest.mark.parametrize("size", [100, 512])
+def test_long_text_that_nobody_reads_is_left_out(size: int) -> None:
+    document = {"description": '],}"' * 5000, "x": ["y" * 2100, 1], "urls": [["a.py", "b"]]}
+    assert parts(json.dumps(document).encode(), size) == [{"x": [1]}, {"urls": [["a.py", "b"]]}]
+
+
+HASH = "01" * 32
+A = {"urls": [["a.py", "a.py"]]}
+INDEXED = {"hashes": [["a.py", HASH[:8]]]}
+LINK = f"{PI}/file/{HASH[:2]}/{HASH[:8]}"
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("document", "outcome"),
+    [
+        (A | {"sha256": {"a.py": HASH}}, {"a.py": (f"{PI}/package/6/x/a.py", HASH)}),
+        (A | {"sha256": {"b.py": HASH}}, {"a.py": (f"{PI}/package/6/x/a.py", "")}),
+        (INDEXED | {"sha256": {"a.py": HASH}}, {"a.py": (LINK, HASH)}),
+        (INDEXED | {"sha256": {"a.py": "10" * 32}}, "two files called a.py"),
+        (A | {"sha256": {"A.py": HASH}}, "two files called (a|A).py"),
+        (A | {"sha256": {"../a.py": HASH}}, "no path for a file"),
+        (A | {"sha256": {f"{n}.py": HASH for n in range(64)}}, "more than 64 files"),
+    ],
+)
+def test_hash_of_a_file_counts_whichever_comes_first(
+    document: dict[str, object], outcome: dict[str, tuple[str, str]] | str, turned: bool
+) -> None:
+    document = dict(reversed(document.items())) if turned else document
+    if isinstance(outcome, dict):
+        assert files(plan_of(f"{PI}/package/6/x/1.json", x=document)) == outcome
+        return
+    with pytest.raises(PackageError, match=outcome):
+        plan_of(f"{PI}/package/6/x/1.json", x=document)
+
+
+def test_hash_is_of_a_file_of_its_own_package_json_alone() -> None:
+    a, dep = {"urls": [["a.py", "/a.py"]]}, [["http://h/y", ""]]
+    one = a | {"sha256": {"a.py": HASH, "b.py": HASH}, "deps": dep}
+    plan = plan_of("http://h/x", x=one, y={"urls": [["b.py", "/b.py"]], "sha256": {"a.py": "10" * 32}})
+    assert files(plan) == {"a.py": ("http://h/a.py", HASH), "b.py": ("http://h/b.py", "")}
+    assert files(plan_of("http://h/x", x=a | {"deps": dep}, y=one)) == {"a.py": ("http://h/a.py", HASH)}
     with pytest.raises(PackageError, match=r"two files called a\.py"):
-        plan_of("http://h/x", x=one, y={"sha256": {"a.py": "1" * 64}})
+        plan_of("http://h/x", x=one, y=a | {"sha256": {"a.py": "10" * 32}})
+
+
+def test_hash_of_what_has_no_text_for_a_path_is_refused() -> None:
+    with pytest.raises(PackageError, match="not a package"):
+        Plan("http://h/x", "").read("http://h/x", "", {"sha256": {1: HASH}})
+
+
+def test_files_that_many_packages_share_count_once() -> None:
+    shared = [[f"{n}.py", f"/{n}.py"] for n in range(64)]
+    plan = plan_of("http://h/a", a={"urls": shared, "deps": [["http://h/b", ""]]}, b={"urls": shared})
+    assert len(files(plan)) == 64
+    with pytest.raises(PackageError, match="more than 64 files"):
+        plan_of("http://h/a", a={"urls": shared, "deps": [["http://h/b", ""]]}, b=A)
 
 
 @pytest.mark.parametrize("name", ["../../x", "a/b", "", "a?b"])

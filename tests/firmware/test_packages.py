@@ -228,6 +228,14 @@ HOSTILE: list[tuple[object, str]] = [
     ({"urls": [["a.py", "x"]], "sha256": {"a.py": "xyz"}}, "no SHA-256"),
     ({"urls": [["a.py", "x"]], "sha256": {"a.py": 5}}, "no SHA-256"),
     ({"urls": [["a.py", "x"]], "sha256": {"a.py": "0" * 64}}, "a.py: another SHA-256"),
+    ({"sha256": {"a.py": "0" * 64}, "urls": [["a.py", "x"]]}, "a.py: another SHA-256"),
+    ({"urls": [["a.py", "x"]], "sha256": {"A.py": "0" * 64}}, "two files called A.py"),
+    ({"sha256": {f"a{n}.py": "0" * 64 for n in range(65)}}, "more than 64 files"),
+    ({"sha256": {"../boot.py": "0" * 64}}, "no path for a file"),
+    (b'{"sha256": {1: "00000000"}}', "not "),
+    ({"urls": [["a.py", "x" * 2048]]}, "an entry of more than 2048 bytes"),
+    (b'{"urls": [["a.py", "x"]}', "not JSON"),
+    (b'{"urls": [["a.py", "x"]]]', "not JSON"),
     ({}, "a package without files"),
     ([], "not a package"),
     (5, "not a package"),
@@ -250,6 +258,15 @@ async def test_bad_packages_fail_with_their_reason_and_leave_the_old_one_as_it_w
         assert reason in done["reason"], (document, done["reason"])
         assert done["reason"], document
         assert (done["named"], done["free"]) == (first["named"], first["free"]), document
+
+
+async def test_package_json_of_many_small_parts_takes_no_more_collections_than_pieces(web: Web) -> None:
+    document = {"description": "x" * 4096, "x": [1] * 9000, "urls": [["a.py", "a.py"]]}
+    web.files |= {"/x/package.json": json.dumps(document).encode(), "/x/a.py": b"a"}
+    pieces = len(web.files["/x/package.json"]) // 512
+    (done,) = await do(web, order("/x/package.json"))
+    assert (done["reason"], done["named"]) == ("", {"heater": ["1.0", hexed(a_py=b"a")]})
+    assert done["collections"] < 2 * pieces
 
 
 async def test_endless_dependencies_end(web: Web) -> None:
