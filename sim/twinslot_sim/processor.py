@@ -170,9 +170,9 @@ def _spawn(
     rom = _stand_ins()
     with wire, flash.open("rb") as flash_file:
         fds = [wire.fileno(), flash_file.fileno(), rom.fileno()]
-        arguments = [str(n) for n in (*fds, *(os.fstat(fd).st_size for fd in (rom.fileno(), flash_file.fileno())))]
+        numbers = [*fds, *(os.fstat(fd).st_size for fd in (rom.fileno(), flash_file.fileno()))]
         return subprocess.Popen(
-            [*interpreter, "-X", f"heapsize={heap_bytes}", str(_PORT / "start.py"), *arguments],
+            [*interpreter, "-X", f"heapsize={heap_bytes}", str(_PORT / "start.py"), " ".join(map(str, numbers))],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

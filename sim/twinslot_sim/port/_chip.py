@@ -1,4 +1,4 @@
-"""The wire from the chip's processor to the rest of the chip: a socket, whose descriptor is the first argument.
+"""The wire from the chip's processor to the rest of the chip: a socket, whose descriptor comes first in the argument.
 
 A request is `<BBHIIII`: op, unused, call number, three arguments, payload length; then the payload. A reply is
 `<HHiI`: call number, unused, status, payload length; then the payload. A negative status is an error whose payload
@@ -10,15 +10,15 @@ import sys
 
 from micropython import const
 
-_REQUEST = "<BBHIIII"
-_REPLY = "<HHiI"
+_REQUEST = const("<BBHIIII")
+_REPLY = const("<HHiI")
 _REPLY_LEN = const(12)
 
-_link = open(int(sys.argv[1]), "r+b")
+_link = open(int(sys.argv[1].split()[0]), "r+b")
 _head = bytearray(20)
 _reply = bytearray(_REPLY_LEN)
 _number = 0
-flash_read = 0  # bytes since the last request
+read = 0  # bytes of flash since the last request
 
 
 def _read(view):
@@ -41,10 +41,10 @@ def call(op, a=0, b=0, payload=b""):
 
     Raises OSError with the chip's code and name.
     """
-    global _number, flash_read
+    global _number, read
     _number = (_number + 1) & 0xFFFF
-    struct.pack_into(_REQUEST, _head, 0, op, 0, _number, a, b, flash_read, len(payload))
-    flash_read = 0
+    struct.pack_into(_REQUEST, _head, 0, op, 0, _number, a, b, read, len(payload))
+    read = 0
     _link.write(_head)
     if len(payload):
         _link.write(payload)

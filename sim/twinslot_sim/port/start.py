@@ -1,5 +1,6 @@
 # The first code of a simulated processor: maps the stand-ins, which are compiled into one ROMFS, and starts.
-# Arguments: the descriptors of the wire, of the flash file and of the ROMFS, the ROMFS's size and the flash's.
+# Its argument: the descriptors of the wire, of the flash file and of the ROMFS, the ROMFS's size and the flash's; one
+# text, since MicroPython keeps each argument as a name for good.
 def _go(fd, size):
     import sys
 
@@ -17,4 +18,4 @@ def _go(fd, size):
 
 import sys
 
-_go(int(sys.argv[3]), int(sys.argv[4]))
+_go(*map(int, sys.argv[1].split()[2:4]))
