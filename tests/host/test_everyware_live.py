@@ -57,8 +57,6 @@ def test_device_that_stays_silent_is_answered_for_by_what_it_told_last(server, b
     assert (answer.status, versions(answer), "reportedOn" in answer.json) == (200, ["1.0.300"], True)
     late = everyware(server, "GET", "board-1/packages?timeout=100&requireConnected=true")
     assert (late.status, late.json["type"]) == (409, "deviceNotConnected")
-    late = everyware(server, "GET", "board-1/packages?timeout=100&requireConnected=true")
-    assert (late.status, late.json["type"]) == (409, "deviceNotConnected")
 
 
 def test_device_that_is_busy_is_answered_for_by_what_it_told_last(server, board):

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import aiosqlite
 import pytest
 
-from twinslot_host.flows import holding
+from twinslot_host.flows import rounds
 from twinslot_host.store import release_filters
 
 from .clients import NO_PACKAGES, Board, Server, until
@@ -80,7 +80,7 @@ def test_release_that_a_tag_lets_through_reaches_the_device_that_is_given_the_ta
 
 
 def test_release_whose_rollout_date_comes_reaches_the_device_whose_check_in_is_held(data, monkeypatch):
-    monkeypatch.setattr(holding, "HELD_SWEEP_S", 0.02)
+    monkeypatch.setattr(rounds, "HELD_SWEEP_S", 0.02)
     with clocked(data) as server:
         board = enrolled(server)
         made = server.api("POST", "/filters", {"name": "all", "predicate": {}}).json["id"]

@@ -63,12 +63,17 @@ async def test_place_of_a_check_in_that_is_over_is_free_again(few):
 
 
 async def test_check_in_waits_until_it_is_woken_and_then_for_the_next_reason():
-    one = hold(HeldCheckIns(), 1, wait_s=0.5)
+    one = hold(HeldCheckIns(), 1)
     assert await still_waits(one)
     one.wake()
     assert await one.reason() is Why.WOKEN
     assert await still_waits(one)
-    assert await one.reason() is Why.OVER
+    one.wake()
+    assert await one.reason() is Why.WOKEN
+
+
+async def test_check_in_that_nothing_wakes_waits_until_its_time_is_over():
+    assert await hold(HeldCheckIns(), 1, wait_s=0.05).reason() is Why.OVER
 
 
 async def test_check_in_that_was_woken_goes_on_when_its_time_was_over_meanwhile():
@@ -106,14 +111,13 @@ async def test_device_whose_connection_is_gone_is_neither_held_nor_connected():
 
 
 async def test_device_is_expected_back_for_a_while_after_an_answer_that_reached_it(monkeypatch):
-    monkeypatch.setattr(module, "RETURN_S", 0.05)
     held, cut = HeldCheckIns(), Connection()
     answered, lost = hold(held, 1), held.hold(2, "a", LONG_S, cut.alive)
     cut.cut = True
     held.release(answered)
     held.release(lost)
     assert (held.connected(1), held.connected(2)) == (True, False)
-    await asyncio.sleep(0.06)
+    monkeypatch.setattr(module, "RETURN_S", 0)
     assert held.connected(1) is False
     held.drop_gone()
     assert held._left_s == {}

@@ -20,9 +20,8 @@ _PORT_LIMIT = 65535
 
 
 def checked(uri: str) -> str:
-    """The uri, which the caller has bounded by `URI_LIMIT`, and whose scheme is lower case. Raises Invalid, without
-    showing it, when it is of no form that devices take: `http://…`, `https://…`, each without a fragment, or
-    `package:NAME`.
+    """The uri, its scheme in lower case. The caller has bounded it by `URI_LIMIT`. Raises Invalid, without showing it,
+    when it is of no form that devices take: `http://…`, `https://…`, each without a fragment, or `package:NAME`.
 
     What could be read in two ways is refused, such as a second `@` before the path, or a backslash: so what
     `without_credentials` takes for the credentials is what a device takes for them.

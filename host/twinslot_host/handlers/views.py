@@ -23,7 +23,8 @@ def _without_defaults(schema: dict[str, Any]) -> None:
 
 
 class Shown(BaseModel):
-    """An answer in another's field names, made by our own; what describes it tells no default, as it never has one."""
+    """An answer whose fields others have named, made by our names for them. Its schema tells no defaults: a field that
+    was not set is not in the answer."""
 
     model_config = ConfigDict(validate_by_name=True, json_schema_extra=_without_defaults)
 

@@ -309,6 +309,6 @@ _OPERATIONS = (
     "CREATE INDEX package_files_by_sha256 ON package_files (sha256)",
 )
 
-_RETENTION = ("CREATE INDEX operations_ended ON operations (ended_at_ms, job_id) WHERE ended_at_ms IS NOT NULL",)
+_RETENTION = ("CREATE INDEX operations_ended ON operations (job_id, ended_at_ms)",)
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _ACCOUNTS_AND_SOFTWARE, _OPERATIONS, _RETENTION)

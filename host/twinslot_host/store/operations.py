@@ -182,10 +182,13 @@ async def forget_device(db: Connection, device: int) -> None:
 
 async def forget(db: Connection, ended_before_ms: int, limit: int) -> int:
     """Some of the operations that ended before that are gone, unless they are of a job that is there; how many."""
+    # From the jobs that were deleted, since what jobs keep may be nearly all that is old.
     cursor = await db.execute(
-        "DELETE FROM operations WHERE place IN (SELECT o.place FROM operations o LEFT JOIN jobs j ON j.id = o.job_id"
-        " WHERE o.ended_at_ms < ? AND (o.job_id IS NULL OR j.deleted_at_ms IS NOT NULL) LIMIT ?)",
-        (ended_before_ms, limit),
+        "DELETE FROM operations WHERE place IN ("
+        "SELECT place FROM operations WHERE job_id IS NULL AND ended_at_ms < ? UNION ALL"
+        " SELECT place FROM operations WHERE job_id IN (SELECT id FROM jobs WHERE deleted_at_ms IS NOT NULL)"
+        " AND ended_at_ms < ? LIMIT ?)",
+        (ended_before_ms, ended_before_ms, limit),
     )
     return cursor.rowcount
 
