@@ -68,11 +68,12 @@ def taken(board: Board) -> dict[str, Any]:
 
 
 class Door(ThreadingHTTPServer):
-    """Before the server: the GETs whose numbers are in `busy` are answered 503, those in `cut` not at all."""
+    """Before the server: the GETs whose numbers are in `busy` are answered 503, those in `cut` not at all, and those in
+    `alone` as a proxy does behind which nobody answers."""
 
-    def __init__(self, server: Server, busy: range = range(0), cut: range = range(0)) -> None:
+    def __init__(self, server: Server, busy: range = range(0), cut: range = range(0), alone: range = range(0)) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.behind, self.busy, self.cut = server, busy, cut
+        self.behind, self.busy, self.cut, self.alone = server, busy, cut, alone
         self.gets: list[float] = []
 
 
@@ -87,6 +88,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.gets.append(time.monotonic())
         if number in self.server.busy:
             self.answer(503, b'{"detail": "too much to do"}', {"Retry-After": "1"})
+        elif number in self.server.alone:
+            self.answer(502 + 2 * (number % 2), b"<h1>Bad Gateway</h1>", {})
         elif number not in self.server.cut:
             self.forward(None)
 
@@ -140,6 +143,15 @@ def test_busy_server_is_asked_again_when_it_said(twinslot, server, board, monkey
 
 
 @BOTH
+def test_server_that_starts_anew_behind_a_proxy_is_waited_for(twinslot, server, board, monkeypatch, command) -> None:
+    door = Door(server, alone=range(1, 3))
+    with opened(door, monkeypatch), beside(lambda: succeed(board)):
+        result = twinslot(*command)
+    assert result.code == 0, result.err
+    assert len(door.gets) > 2
+
+
+@BOTH
 def test_server_that_starts_anew_is_waited_for(server, board, command) -> None:
     with waiting(command) as process:
         server.stop(signal.SIGKILL)
@@ -152,14 +164,17 @@ def test_server_that_starts_anew_is_waited_for(server, board, command) -> None:
     assert "succeeded" in out + told
 
 
+@pytest.mark.parametrize(("how", "said"), [("cut", "no answer from"), ("alone", "answered 50")])
 @BOTH
-def test_server_that_stays_away_exits_4_and_the_work_goes_on(twinslot, server, board, monkeypatch, command) -> None:
+def test_server_that_stays_away_exits_4_and_the_work_goes_on(
+    twinslot, server, board, monkeypatch, command, how, said
+) -> None:
     monkeypatch.setattr(watching, "AWAY_S", 1)
-    door = Door(server, cut=range(1, 1000))
+    door = Door(server, **{how: range(1, 1000)})
     with opened(door, monkeypatch):
         result = twinslot(*command)
     assert (result.code, result.out) == (4, "")
-    assert "no answer from" in result.err and " goes on\n" in result.err
+    assert said in result.err and " goes on\n" in result.err
     assert len(door.gets) > 2
     succeed(board)
 

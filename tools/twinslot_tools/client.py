@@ -13,7 +13,7 @@ from twinslot_tools.options import bearer_token, run
 
 SILENCE_S = 120
 PAGE = 100
-DIGITS = re.compile("[0-9]{1,9}")
+_DIGITS = re.compile("[0-9]{1,9}")
 EVERYTHING: Mapping[str, str] = {}
 
 
@@ -67,7 +67,7 @@ async def document(answer: aiohttp.ClientResponse, shape: object) -> Any:
     if answer.status == 401:
         said = f"{said}. `twinslot token --data DIR` on the server's machine makes a new TWINSLOT_TOKEN"
     retry_after = answer.headers.get("Retry-After", "")  # may be a date instead, which no Twinslot server sends
-    raise ServerRefused(said, answer.status, int(retry_after) if DIGITS.fullmatch(retry_after) else 0)
+    raise ServerRefused(said, answer.status, int(retry_after) if _DIGITS.fullmatch(retry_after) else 0)
 
 
 def request(server: str, method: str, path: str, shape: object, json: object = None) -> Any:

@@ -19,21 +19,25 @@ AWAY_S = 60
 """How long a server may be away; a restart takes some seconds."""
 LONGEST_WAIT_S = 600
 BUSY = 503
+NO_SERVER_BEHIND = (502, 504)  # a proxy says so while the server starts anew
 GONE = 404
 
 
 async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
     """What `ask` returns, which is called again while the server answers 503, as late as that says, and for `AWAY_S`
-    while there is no answer. Raises what `ask` raises otherwise."""
+    while there is no answer of its own. Raises what `ask` raises otherwise."""
     last_answer = time.monotonic()
     while True:
         try:
             return await ask()
         except ServerRefused as refused:
-            if refused.status != BUSY:
+            if refused.status in NO_SERVER_BEHIND and time.monotonic() - last_answer <= AWAY_S:
+                wait_s = AGAIN_S
+            elif refused.status == BUSY:
+                last_answer = time.monotonic()
+                wait_s = min(refused.retry_after_s or AGAIN_S, LONGEST_WAIT_S)
+            else:
                 raise
-            last_answer = time.monotonic()
-            wait_s = min(refused.retry_after_s or AGAIN_S, LONGEST_WAIT_S)
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError):
             if time.monotonic() - last_answer > AWAY_S:
                 raise
