@@ -1,3 +1,5 @@
+# Twinslot's boot.py, written anew whenever the board is provisioned.
+#
 # Guards a new release's first boot: whatever its image or its specification does or fails to do, the watchdog ends it,
 # and the next boot goes back: to the old image by the bootloader, to the old specification by this file. It imports
 # nothing that an update brings, and no update replaces it.

@@ -1,3 +1,5 @@
+# Twinslot's main.py, written anew whenever the board is provisioned: for one of your own, delete this line.
+#
 # Starts the application: a module `app` with a function `main()`, frozen in the image or a file on the board.
 #
 # When it fails, the board restarts: in a trial that is the way back to the old image and specification, else another

@@ -13,8 +13,8 @@ _WAIT_MAX_S = 300  # docs/protocol.md
 class Config:
     """`server` is a base address; `key` and `trusted` are bytes; `wifi` is None or {"ssid", "password"}; `ca` is None
     or the path of a PEM file; `trial_s` is how long a new image may take to prove itself; `poll_s` replaces the
-    server's figure unless 0; `wait_s` is how long the server may hold a check-in open; `allow_exec` and
-    `allow_packages` say what an operation may do."""
+    server's figure unless 0; `wait_s` is how long the server may hold a check-in open; `clock_s`, Unix seconds, is what
+    the clock is never behind; `allow_exec` and `allow_packages` say what an operation may do."""
 
     def __init__(self, fields: dict) -> None:
         for name in _REQUIRED:
@@ -29,6 +29,7 @@ class Config:
             self.version: str = fields["version"]
             self.trusted: "list[bytes]" = [a2b_base64(key) for key in fields["trusted"]]
             self.wait_s: int = max(0, min(_WAIT_MAX_S, int(fields.get("wait_s", 0))))
+            self.clock_s: int = int(fields.get("clock_s", 0))
         except (ValueError, TypeError, AttributeError) as error:
             raise ConfigError("{}: {}; provision the board again".format(PATH, error))
         self.wifi: "dict | None" = fields.get("wifi")

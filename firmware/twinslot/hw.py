@@ -239,16 +239,22 @@ Watchdog = machine.WDT  # a second one changes the first one's timeout (ports/es
 
 started_s = time.time()
 """When the package was imported, by the clock as it shows the time now."""
+_EPOCH_S = 0 if time.gmtime(0)[0] == 1970 else 946684800  # the chip's own is 2000
+
+
+def clock_at_least(unix_s: int) -> None:
+    """The clock shows `unix_s`, Unix seconds, or later: one without a battery starts in 2000, when no certificate was
+    valid yet."""
+    set_clock(max(unix_s, int(time.time()) + _EPOCH_S))
 
 
 def set_clock(unix_s: int) -> None:
-    """The clock shows `unix_s`, Unix seconds, when it was more than 2 s off. The chip's own epoch may be 2000."""
+    """The clock shows `unix_s`, Unix seconds, when it was more than 2 s off."""
     global started_s
-    offset_s = 0 if time.gmtime(0)[0] == 1970 else 946684800
-    late_s = unix_s - offset_s - time.time()
+    late_s = unix_s - _EPOCH_S - time.time()
     if abs(late_s) > 2:
         started_s += late_s
-        year, month, day, hour, minute, second, weekday = time.gmtime(unix_s - offset_s)[:7]
+        year, month, day, hour, minute, second, weekday = time.gmtime(unix_s - _EPOCH_S)[:7]
         machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
 
 

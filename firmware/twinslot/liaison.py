@@ -43,6 +43,7 @@ class Liaison:
         self._config = config
         self._record = record
         self._pace = pace
+        hw.clock_at_least(config.clock_s)
         self._server = Server(config)
         self._chip = hw.chip_id()
         self._slot_size = slot_size

@@ -20,7 +20,7 @@ def test_good_configuration_has_its_fields_and_defaults() -> None:
     config = Config(GOOD)
     assert (config.server, config.key, config.trusted) == ("http://127.0.0.1:8080", b"\xab" * 32, [b"\0\1\2"])
     assert (config.wifi, config.ca, config.trial_s, config.poll_s) == (None, None, 300, 0)
-    assert (config.wait_s, config.allow_exec, config.allow_packages) == (0, False, False)
+    assert (config.wait_s, config.clock_s, config.allow_exec, config.allow_packages) == (0, 0, False, False)
 
 
 def test_optional_settings_are_each_their_own() -> None:
@@ -51,7 +51,16 @@ def test_missing_field_is_named(missing: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"key": "xyz"}, {"key": 5}, {"trusted": 5}, {"trusted": [5]}, {"server": None}, {"wait_s": "x"}]
+    "bad",
+    [
+        {"key": "xyz"},
+        {"key": 5},
+        {"trusted": 5},
+        {"trusted": [5]},
+        {"server": None},
+        {"wait_s": "x"},
+        {"clock_s": None},
+    ],
 )
 def test_unusable_value_is_a_configuration_error(bad: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="provision"):

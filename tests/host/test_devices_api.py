@@ -75,7 +75,7 @@ def test_search_finds_what_has_the_text_in_it_in_any_case(fleet, search, found):
         ("group", ["FB", "f_c", "fa", "f-d"]),
         ("-group", ["f-d", "FB", "f_c", "fa"]),
         ("last_seen_at", ["FB", "fa", "f_c", "f-d"]),
-        ("-last_seen_at", ["f-d", "f_c", "fa", "FB"]),
+        ("-last_seen_at", ["f_c", "fa", "FB", "f-d"]),
         ("created_at", ["FB", "fa", "f_c", "f-d"]),
         ("-created_at", ["f-d", "f_c", "fa", "FB"]),
     ],

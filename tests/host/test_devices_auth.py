@@ -276,6 +276,19 @@ def test_check_in_whose_host_is_none_is_refused_and_not_kept(shared):
     assert shared.request("POST", CHECK, body, headers).status == 204
 
 
+def test_keys_tell_when_the_device_itself_was_last_there_and_what_it_runs(shared):
+    board = visitor(shared)
+    told = board.keys().json
+    assert (told["last_seen_at"], told["version"]) == (None, None)
+    board.check(version="1.2.0")
+    first = board.keys().json
+    assert first["last_seen_at"] == shared.api("GET", f"/devices/{board.device}").json["last_seen_at"] is not None
+    assert first["version"] == "1.2.0"
+    assert board.keys().json == first
+    board.check(version="1.2.0")
+    assert board.keys().json["last_seen_at"] > first["last_seen_at"]
+
+
 def test_unknown_event_is_refused(shared):
     board = visitor(shared)
     answer = board.report("exploded", "1.1.0", 1)

@@ -100,11 +100,11 @@ async def report(services: Services, visitor: Visitor, told: Report) -> None:
     services.metrics.reports.labels(told.event).inc()
 
 
-async def register(services: Services, visitor: Visitor) -> list[bytes]:
-    """The keys that the device is to trust; the device is known from now on."""
+async def register(services: Services, visitor: Visitor) -> tuple[Device, list[bytes]]:
+    """The device, which is known from now on, and the keys that it is to trust."""
     async with services.database.write() as db:
-        await admit(db, visitor, services.clock_us())
-        return await offers.trusted_moduli(db, services, visitor.group)
+        device = await admit(db, visitor, services.clock_us(), in_person=False)
+        return device, await offers.trusted_moduli(db, services, visitor.group)
 
 
 async def _given(db: Connection, services: Services, device: Device, inventory: str | None) -> Given:

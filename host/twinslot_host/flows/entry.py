@@ -57,8 +57,10 @@ async def prove(services: Services, claim: auth.Claim, method: str, path: str, b
     return None
 
 
-async def admit(db: Connection, visitor: Visitor, now_us: int) -> Device:
-    """The visitor's row, seen now; its request is spent when the transaction is committed.
+async def admit(db: Connection, visitor: Visitor, now_us: int, *, in_person: bool = True) -> Device:
+    """The visitor's row; its request is spent when the transaction is committed.
+
+    `in_person`: it is the device itself, which is seen now, and not who provisions it.
 
     Raises Unauthorized when the token has ended since it proved the visitor, Conflict when the id is another group's
     device, NonceRefused when the request can't be told from a replay.
@@ -71,7 +73,8 @@ async def admit(db: Connection, visitor: Visitor, now_us: int) -> Device:
     row = await devices.ensure(db, visitor.group.account, visitor.device, visitor.proved, now_ms)
     if not _is_of(row, visitor.proved):
         raise Conflict(f"a device {visitor.device!r} belongs to another group; choose another id")
-    if not await devices.spend(db, row.id, issued_us, visitor.seq, visitor.proved, visitor.token, now_ms):
+    seen_at_ms = now_ms if in_person else None
+    if not await devices.spend(db, row.id, issued_us, visitor.seq, visitor.proved, visitor.token, seen_at_ms):
         raise NonceRefused("this seq was used; repeat with the nonce of this answer")
     return row
 

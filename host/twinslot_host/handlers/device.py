@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from twinslot_host.config import WAIT_LIMIT_S
 from twinslot_host.domain import queue
+from twinslot_host.domain.dates import date_or_none
 from twinslot_host.domain.names import printable, printable_lines
 from twinslot_host.domain.packages import NAME, PATH_LIMIT
 from twinslot_host.flows import checkin, device_packages, holding, sending
@@ -121,12 +122,19 @@ async def report(request: web.Request) -> web.Response:
 
 
 async def keys(request: web.Request) -> web.Response:
-    """The keys that a provisioning tool puts on a board."""
-    visitor = request[VISITOR]
-    moduli = await checkin.register(request.app[SERVICES], visitor)
-    trusted = [_base64(modulus) for modulus in moduli]
-    group = visitor.group
-    return web.json_response({"app": group.app, "trusted": trusted, "poll": group.poll_s, "trust": group.trust})
+    """The keys that a provisioning tool puts on a board, and when that board was last there."""
+    group = request[VISITOR].group
+    device, moduli = await checkin.register(request.app[SERVICES], request[VISITOR])
+    return web.json_response(
+        {
+            "app": group.app,
+            "trusted": [_base64(modulus) for modulus in moduli],
+            "poll": group.poll_s,
+            "trust": group.trust,
+            "last_seen_at": date_or_none(device.last_seen_at_ms),
+            "version": device.version,
+        }
+    )
 
 
 def _told(request: web.Request, given: checkin.Given) -> dict[str, object]:

@@ -106,16 +106,18 @@ async def void_nonce_us(db: Connection, account: str, device: str) -> int:
 
 
 async def spend(
-    db: Connection, device: int, nonce_issued_us: int, seq: int, group: str, token: int, now_ms: int
+    db: Connection, device: int, nonce_issued_us: int, seq: int, group: str, token: int, seen_at_ms: int | None
 ) -> bool:
-    """Whether the request is newer than all before it; if so, it now counts as used, and the device as seen.
+    """Whether the request is newer than all before it; if so, it now counts as used, and the device as seen then, or as
+    last seen when it was before.
 
     It proves itself from now on with that token of that group.
     """
     cursor = await db.execute(
-        "UPDATE devices SET nonce_issued_us = ?1, nonce_seq = ?2, last_seen_at_ms = ?3, enrolled_group_id = ?5,"
-        " token_id = ?6 WHERE id = ?4 AND (nonce_issued_us < ?1 OR nonce_issued_us = ?1 AND nonce_seq < ?2)",
-        (nonce_issued_us, seq, now_ms, device, group, token),
+        "UPDATE devices SET nonce_issued_us = ?1, nonce_seq = ?2, last_seen_at_ms = COALESCE(?3, last_seen_at_ms),"
+        " enrolled_group_id = ?5, token_id = ?6 WHERE id = ?4"
+        " AND (nonce_issued_us < ?1 OR nonce_issued_us = ?1 AND nonce_seq < ?2)",
+        (nonce_issued_us, seq, seen_at_ms, device, group, token),
     )
     return cursor.rowcount == 1
 
@@ -229,7 +231,7 @@ async def count_of_group(db: Connection, group: str) -> int:
 
 
 async def count_seen(db: Connection) -> int:
-    """How many devices have ever proven themselves, of all accounts."""
+    """How many devices were ever seen, of all accounts."""
     return await number(db, "SELECT COUNT(*) FROM devices WHERE last_seen_at_ms IS NOT NULL")
 
 
