@@ -13,12 +13,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import List, Mapping
-
-import fetch_micropython
-from fetch_micropython import FetchError
+from typing import List
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "sim"))
+
+from twinslot_sim import fetch_micropython  # noqa: E402 - nothing is installed yet
+from twinslot_sim.fetch_micropython import FetchError  # noqa: E402
+
 OLDEST_PYTHON = (3, 11)
 
 
@@ -103,31 +105,6 @@ def install_venv_package() -> None:
     run(["apt-get", "-qq", "-y", "install", "--no-install-recommends", package], f"install {package}")
 
 
-def set_up_micropython(folder: Path, environ: Mapping[str, str]) -> None:
-    """There is a MicroPython to simulate with: $MICROPYTHON, the fetched one, one on PATH, or one fetched now."""
-    named = environ.get("MICROPYTHON")
-    if named:
-        if not fetch_micropython.works([named]):
-            raise SetupError(f"MICROPYTHON={named} is no MicroPython 1.25 or newer with `tls`, `deflate` and `vfs`")
-        return
-    if any(fetch_micropython.command(folder, path.name) for path in folder.glob("[!.]*")):
-        return
-    on_path = shutil.which("micropython", path=environ.get("PATH"))
-    if on_path and fetch_micropython.works([on_path]):
-        return
-    fetch_micropython.need_debian_tools()
-    *others, last = fetch_micropython.architectures()
-    for arch in others:
-        say(f"fetching MicroPython ({arch}) from Debian into .cache")
-        try:
-            fetch_micropython.fetch(folder, arch)
-            return
-        except FetchError as error:
-            say(str(error).splitlines()[0])
-    say(f"fetching MicroPython ({last}) from Debian into .cache")
-    fetch_micropython.fetch(folder, last)
-
-
 def main() -> int:
     """Everything is set up and 0 is returned, or 1 after saying what to do."""
     try:
@@ -137,7 +114,7 @@ def main() -> int:
                 f"Python 3.11 or newer is needed, and {sys.executable} is {found}. Try `make PYTHON=python3.11`"
             )
         set_up_venv(ROOT)
-        set_up_micropython(ROOT / ".cache" / "micropython", os.environ)
+        fetch_micropython.provide(ROOT / ".cache" / "micropython", os.environ, say)
     except (SetupError, FetchError) as error:
         print(f"setup: {error}", file=sys.stderr)
         return 1

@@ -18,6 +18,11 @@ def app_image(app: str, version: str, habit: str = "healthy", *, size_bytes: int
     return image.build(_cut(app), _cut(version), modules, size_bytes=size_bytes)
 
 
+def micropython() -> bytes:
+    """The image of MicroPython's own OTA build, as far as it shows: nothing of anybody's is frozen in it."""
+    return image.build("micropython", "v1.25.0", {})
+
+
 def _cut(name: str) -> str:
     """As much of `name` as an image's description has room for; longer ones are cut there, as ESP-IDF's build does."""
     return name.encode()[:_NAME_BYTES].decode("utf-8", "ignore")

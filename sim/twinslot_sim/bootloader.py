@@ -54,7 +54,7 @@ def boot(nor: Nor) -> BootResult:
         raise NoBootableImage([f"E boot: {error}"]) from error
     log: list[str] = []
     start, is_first_boot = _select(nor, table, log)
-    for index in _indices(start, len(_slots(table))):
+    for index in _indices(start, len(partitions.slots(table))):
         slot = _app(table, index)
         if slot is None:
             continue
@@ -100,7 +100,7 @@ def set_boot(nor: Nor, partition: Partition) -> None:
         nor.erase(data.offset, data.size)
         # CUT: between the two sectors, the second entry decides if it is valid, else factory boots
         return
-    slots = len(_slots(table))
+    slots = len(partitions.slots(table))
     slot = partition.subtype & 0x0F
     if slot >= slots:
         raise EspError(Esp.ESP_ERR_INVALID_ARG)
@@ -124,7 +124,7 @@ def mark_valid(nor: Nor) -> None:
     data = _otadata(table)
     entries = otadata.read(nor, data)
     active = otadata.active(entries)
-    if active is None or not _slots(table):
+    if active is None or not partitions.slots(table):
         raise EspError(Esp.ESP_FAIL)
     if entries[active].state != State.VALID:
         # CUT: the confirmation is lost, and with it the entry: the other entry's slot boots
@@ -142,9 +142,9 @@ def boot_partition(nor: Nor) -> Partition:
         raise EspError(Esp.ENOENT)
     entries = otadata.read(nor, data)
     active = otadata.active(entries)
-    slots = _slots(table)
+    slots = partitions.slots(table)
     if active is None or not slots:
-        selected = partitions.find(table, partitions.APP, partitions.FACTORY) or next(iter(_ota(table)), None)
+        selected = partitions.find(table, partitions.APP, partitions.FACTORY) or next(iter(partitions.ota(table)), None)
     else:
         selected = slots[otadata.selected_slot(entries[active].sequence, len(slots))]
     if selected is None:
@@ -157,7 +157,7 @@ def next_update(nor: Nor, running: Partition) -> Partition:
 
     Raises EspError ENOENT when there are no slots.
     """
-    slots = _ota(partitions.read(nor))
+    slots = partitions.ota(partitions.read(nor))
     if not slots:
         raise EspError(Esp.ENOENT)
     return slots[(slots.index(running) + 1) % len(slots)] if running in slots else slots[0]
@@ -188,7 +188,7 @@ def _select(nor: Nor, table: list[Partition], log: list[str]) -> tuple[int, bool
             entries[index] = replace(entries[index], state=State.ABORTED)
             # CUT: the entry is blank instead of ABORTED; the other one decides either way
             otadata.write(nor, data, index, entries[index])
-    slots = len(_slots(table))
+    slots = len(partitions.slots(table))
     if not slots or all(entry.is_rejected for entry in entries):
         if partitions.find(table, partitions.APP, partitions.FACTORY):
             log.append("I boot: Defaulting to factory image")
@@ -212,19 +212,6 @@ def _indices(start: int, slots: int) -> Iterator[int]:
     yield from range(start + 1, slots)
 
 
-def _ota(table: Sequence[Partition]) -> list[Partition]:
-    """The OTA partitions by rising subtype."""
-    return sorted(
-        (row for row in table if row.type == partitions.APP and partitions.OTA_0 <= row.subtype <= partitions.OTA_15),
-        key=lambda row: row.subtype,
-    )
-
-
-def _slots(table: Sequence[Partition]) -> list[Partition]:
-    """The slots that otadata counts: ota_0, ota_1 and so on, up to the first that is missing."""
-    return [row for index, row in enumerate(_ota(table)) if row.subtype == partitions.OTA_0 + index]
-
-
 def _otadata(table: Sequence[Partition]) -> Partition:
     data = partitions.find(table, partitions.DATA, partitions.OTADATA)
     if data is None:
@@ -233,7 +220,7 @@ def _otadata(table: Sequence[Partition]) -> Partition:
 
 
 def _app(table: Sequence[Partition], index: int) -> Partition | None:
-    slots = _slots(table)
+    slots = partitions.slots(table)
     if index == _FACTORY_INDEX:
         return partitions.find(table, partitions.APP, partitions.FACTORY)
     return slots[index] if index < len(slots) else None

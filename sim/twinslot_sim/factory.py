@@ -26,11 +26,12 @@ class FactoryError(TwinslotError):
     """What should go into the flash does not fit, or its file can't be written; the message says what."""
 
 
-def make_flash(path: Path, app_image: bytes, files: Mapping[str, bytes]) -> None:
+def make_flash(path: Path, app_image: bytes, files: Mapping[str, bytes] | None) -> None:
     """`path` is a flash that has never been booted, in place of any that was there.
 
     It holds the partition table of MicroPython's 4 MiB OTA build, `app_image` in ota_0, and a LittleFS of `files`
-    (path to content; folders are made). otadata and NVS are erased, as is the second slot.
+    (path to content; folders are made), or with `None` no file system: the board makes one when it first boots.
+    otadata and NVS are erased, as is the second slot.
 
     Raises ImageError when the chip would not boot the image, FactoryError when the image or the files are too large,
     or the flash file can't be written.
@@ -44,8 +45,9 @@ def make_flash(path: Path, app_image: bytes, files: Mapping[str, bytes]) -> None
     if len(app_image) > slot.size:
         raise FactoryError(f"the image has {len(app_image)} bytes, more than the slot's {slot.size}")
     flash[slot.offset : slot.offset + len(app_image)] = app_image
-    vfs = by_label["vfs"]
-    flash[vfs.offset : vfs.offset + vfs.size] = _littlefs(vfs, files)
+    if files is not None:
+        vfs = by_label["vfs"]
+        flash[vfs.offset : vfs.offset + vfs.size] = _littlefs(vfs, files)
     try:
         wear_path(path).unlink(missing_ok=True)
         _replace(path, flash)

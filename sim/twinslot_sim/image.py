@@ -28,13 +28,25 @@ from dataclasses import dataclass
 from twinslot_sim.errors import TwinslotError
 from twinslot_sim.romfs import romfs, romfs_length
 
-__all__ = ["CHIPS", "Image", "ImageError", "Segment", "build", "parse", "parse_stored", "romfs"]
+__all__ = [
+    "CHIPS",
+    "Image",
+    "ImageError",
+    "Segment",
+    "build",
+    "chip_of",
+    "has_app_desc",
+    "parse",
+    "parse_stored",
+    "romfs",
+]
 
 HEADER = struct.Struct("<BBBBIB3sHBHH4sB")
 SEGMENT = struct.Struct("<II")
 _APP_DESC = struct.Struct("<II8s32s32s16s16s32s32s80s")
 _MAGIC = 0xE9
 _APP_DESC_MAGIC = 0xABCD5432
+_APP_DESC_OFFSET = HEADER.size + SEGMENT.size
 _MAX_SEGMENTS = 16
 _MAX_SEGMENT_BYTES = 16 * 1024 * 1024
 _MMU_PAGE = 0x10000
@@ -145,7 +157,7 @@ def parse_stored(read: Callable[[int, int], bytes], limit: int, *, chip: int | N
         end += _DIGEST_BYTES
     secure_version, version, project = _read_app_desc(data[segments[0].offset :] if segments else b"")
     return Image(
-        chip=_chip(data),
+        chip=chip_of(data),
         version=version,
         project=project,
         secure_version=secure_version,
@@ -164,8 +176,8 @@ def _segments(read: Callable[[int, int], bytes], limit: int, chip: int | None) -
     magic, count = header[0], header[1]
     if magic != _MAGIC:
         raise ImageError(f"the first byte is {magic:#04x}, not {_MAGIC:#04x}: this is no app image")
-    if chip is not None and _chip(header) != chip:
-        raise ImageError(f"the image is for chip id {_chip(header)}, not {chip}")
+    if chip is not None and chip_of(header) != chip:
+        raise ImageError(f"the image is for chip id {chip_of(header)}, not {chip}")
     if count > _MAX_SEGMENTS:
         raise ImageError(f"the image has {count} segments, more than {_MAX_SEGMENTS}")
     offset = HEADER.size
@@ -176,7 +188,7 @@ def _segments(read: Callable[[int, int], bytes], limit: int, chip: int | None) -
         offset += SEGMENT.size
         if length % 4 or length >= _MAX_SEGMENT_BYTES:
             raise ImageError(f"segment {index} has the impossible length {length:#x}")
-        if _is_mapped(_chip(header), load_address) and (offset - load_address) % _MMU_PAGE:
+        if _is_mapped(chip_of(header), load_address) and (offset - load_address) % _MMU_PAGE:
             raise ImageError(f"segment {index}, at {offset:#x}, cannot be mapped to {load_address:#x}")
         if limit < offset + length:
             raise ImageError(f"the image is cut short: it ends within segment {index}")
@@ -188,8 +200,14 @@ def _is_mapped(chip: int, load_address: int) -> bool:
     return chip == 0 and any(low <= load_address < high for low, high in _ESP32_MAPPED)
 
 
-def _chip(header: bytes) -> int:
+def chip_of(header: bytes) -> int:
+    """The chip id that an image's header names."""
     return int.from_bytes(header[12:14], "little")
+
+
+def has_app_desc(data: bytes) -> bool:
+    """True when the image that begins here describes itself as an app; a bootloader does not."""
+    return data[_APP_DESC_OFFSET : _APP_DESC_OFFSET + 4] == _APP_DESC_MAGIC.to_bytes(4, "little")
 
 
 def _assemble(chip: int, segments: list[tuple[int, bytes]]) -> bytes:

@@ -1,43 +1,41 @@
-"""The interpreter that plays the ESP32's CPU: MicroPython's Unix port, as `make setup` provides it."""
+"""The interpreter that plays the ESP32's CPU: MicroPython's Unix port."""
 
+import functools
 import os
-import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from twinslot_sim import fetch_micropython
 from twinslot_sim.errors import TwinslotError
+from twinslot_sim.fetch_micropython import FetchError
 
-FETCHED = Path(__file__).resolve().parents[2] / ".cache" / "micropython"
+_SOURCE_TREE = Path(__file__).resolve().parents[2]
 
 
 class NoInterpreter(TwinslotError):
     """There is no MicroPython to simulate with; the message says how to get one."""
 
 
-def find(environ: Mapping[str, str] = os.environ, fetched: Path = FETCHED) -> list[str]:
-    """The command that starts MicroPython, to be followed by its arguments.
+def fetched(environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder for one that was fetched: of the checkout that this is run from, else of the user's cache."""
+    if (_SOURCE_TREE / "boot").is_dir():
+        return _SOURCE_TREE / ".cache" / "micropython"
+    named = Path(environ.get("XDG_CACHE_HOME", ""))  # one that is not absolute is to be ignored, says its standard
+    return (named if named.is_absolute() else Path.home() / ".cache") / "twinslot" / "micropython"
 
-    In this order: what $MICROPYTHON names; what `make setup` fetched, the 32-bit build first, since its RAM figures are
-    a board's; `micropython` on PATH. Raises `NoInterpreter` when there is none.
+
+def find(environ: Mapping[str, str] = os.environ, folder: Path | None = None) -> list[str]:
+    """The command that starts MicroPython, to be followed by its arguments, as `fetch_micropython.provide` has it.
+
+    `folder` is in place of `fetched()`. Raises `NoInterpreter` when there is none, and none can be fetched.
     """
-    named = environ.get("MICROPYTHON")
-    if named:
-        path = shutil.which(named, path=environ.get("PATH"))
-        if path is None:
-            raise NoInterpreter(f"MICROPYTHON={named} is not a program that can be run; correct it or unset it")
-        return [path]
-    for root in sorted(fetched.glob("[!.]*"), key=lambda path: path.name != "i386"):
-        argv = _through_its_own_loader(root)
-        if argv:
-            return argv
-    path = shutil.which("micropython", path=environ.get("PATH"))
-    if path is None:
-        raise NoInterpreter(
-            "the simulator needs MicroPython's Unix port: run `make setup`, "
-            "or name one, 1.25 or newer, in the environment as MICROPYTHON"
-        )
-    return [path]
+    say = functools.partial(print, file=sys.stderr, flush=True)
+    try:
+        return fetch_micropython.provide(folder or fetched(environ), environ, say)
+    except FetchError as error:
+        raise NoInterpreter(str(error)) from error
 
 
 def is_32_bit(argv: Sequence[str]) -> bool:
@@ -54,13 +52,3 @@ def is_32_bit(argv: Sequence[str]) -> bool:
         return int(maxsize) < 1 << 32
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         raise NoInterpreter(f"{argv[-1]} does not run as MicroPython does; correct MICROPYTHON or unset it") from error
-
-
-def _through_its_own_loader(root: Path) -> list[str] | None:
-    """The command for Debian's packages unpacked at `root`: the system's C library may be older than they need."""
-    binary = root / "usr" / "bin" / "micropython"
-    loaders = sorted(root.glob("usr/lib*/ld-linux*.so.*"))
-    libraries = sorted(path.parent for path in root.glob("usr/lib/*/libffi.so.8"))
-    if not binary.exists() or not loaders or not libraries:
-        return None
-    return [str(loaders[0]), "--library-path", str(libraries[0]), str(binary)]

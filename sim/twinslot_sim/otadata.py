@@ -75,6 +75,11 @@ def entry(sequence: int, state: int, label: bytes = b"\xff" * 20) -> Entry:
     return Entry(sequence, label, state, sequence_crc(sequence))
 
 
+def parse(data: bytes) -> Entry:
+    """The entry that a sector with these bytes begins with."""
+    return Entry(*_ENTRY.unpack_from(data))
+
+
 def active(entries: Sequence[Entry]) -> int | None:
     """Which entry decides: the valid one, of two the one with the higher sequence, else the first; None without one."""
     valid = [index for index in (0, 1) if entries[index].is_valid]
@@ -96,7 +101,7 @@ def selected_slot(sequence: int, slots: int) -> int:
 
 def read(nor: Nor, otadata: Partition) -> list[Entry]:
     """Both entries as they lie in flash."""
-    return [Entry(*_ENTRY.unpack(nor.read(address, _ENTRY.size))) for address in _addresses(otadata)]
+    return [parse(nor.read(address, _ENTRY.size)) for address in _addresses(otadata)]
 
 
 def write(nor: Nor, otadata: Partition, index: int, new: Entry) -> None:

@@ -114,6 +114,18 @@ def find(table: Iterable[Partition], type: int, subtype: int) -> Partition | Non
     return next((row for row in table if (row.type, row.subtype) == (type, subtype)), None)
 
 
+def ota(table: Iterable[Partition]) -> list[Partition]:
+    """The OTA partitions by rising subtype."""
+    return sorted(
+        (row for row in table if row.type == APP and OTA_0 <= row.subtype <= OTA_15), key=lambda row: row.subtype
+    )
+
+
+def slots(table: Iterable[Partition]) -> list[Partition]:
+    """The slots that otadata counts: ota_0, ota_1 and so on, up to the first that is missing."""
+    return [row for index, row in enumerate(ota(table)) if row.subtype == OTA_0 + index]
+
+
 def _not_empty(table: list[Partition]) -> list[Partition]:
     if not table:
         raise PartitionTableError("there is no partition table in this flash")

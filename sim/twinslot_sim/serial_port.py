@@ -36,7 +36,8 @@ class SerialPort:
         """`data` is on its way to the client, or lost when nobody reads or the port is closed; never blocks."""
         if self.unheard.is_set():
             return
-        self._unsent += data[: _UNSENT_MAX_BYTES - len(self._unsent)]
+        self._unsent += data
+        del self._unsent[:-_UNSENT_MAX_BYTES]  # what is lost is the oldest: the prompt behind a flood arrives
         if self._deadline is None:
             self._send()
 

@@ -78,3 +78,12 @@ def test_partition_beyond_the_flash_is_refused(flash_path: Path) -> None:
     flash_path.write_bytes((b"\xff" * 0x8000 + partitions.build(MICROPYTHON_4MIB_OTA)).ljust(0x200000, b"\xff"))
     with Nor(flash_path) as nor, pytest.raises(PartitionTableError, match="ota_1 ends beyond"):
         partitions.read(nor)
+
+
+@pytest.mark.parametrize(
+    ("subtypes", "slots"), [((0x11, 0x10), ["ota_0", "ota_1"]), ((0x10, 0x12), ["ota_0"]), ((), [])]
+)
+def test_slots_count_up_to_the_first_that_is_missing(subtypes: tuple[int, ...], slots: list[str]) -> None:
+    factory = Partition(partitions.APP, partitions.FACTORY, 0x10000, 0x1000, "factory")
+    table = [factory, *(Partition(partitions.APP, each, 0x20000, 0x1000, f"ota_{each - 0x10}") for each in subtypes)]
+    assert [row.label for row in partitions.slots(table)] == slots

@@ -73,6 +73,19 @@ def test_slow_client_gets_all_of_a_large_file() -> None:
     with_port(test)
 
 
+def test_slow_client_gets_the_end_of_a_flood() -> None:
+    async def test(port: SerialPort, received: asyncio.Queue[bytes]) -> None:
+        client = os.open(port.path, os.O_RDWR | os.O_NOCTTY)
+        for _ in range(2):
+            port.write(b"." * 1024 * 1024)
+        port.write(b">>> ")
+        while b">" not in await asyncio.to_thread(os.read, client, 65536):
+            pass
+        os.close(client)
+
+    with_port(test)
+
+
 def test_what_nobody_reads_is_lost_and_the_next_client_is_served() -> None:
     async def test(port: SerialPort, received: asyncio.Queue[bytes]) -> None:
         port.write(b"." * 4 * 1024 * 1024)

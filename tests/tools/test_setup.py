@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import fetch_micropython
 import setup
-from fetch_micropython import FetchError
-from twinslot_sim import micropython
+from twinslot_sim import fetch_micropython
+from twinslot_sim.fetch_micropython import FetchError
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_apt = pytest.mark.skipif(not (shutil.which("apt-get") and shutil.which("dpkg-deb")), reason="needs apt")
@@ -63,28 +62,6 @@ def test_venv_whose_python_is_gone_is_not_trusted(tmp_path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to("/nowhere/python3")
     assert not setup.runs(tmp_path)
-
-
-def test_micropython_of_the_environment_is_used_and_nothing_fetched(tmp_path) -> None:
-    wrapper = tmp_path / "micropython"
-    wrapper.write_text(f'#!/bin/sh\nexec {" ".join(micropython.find())} "$@"\n')
-    wrapper.chmod(0o755)
-    setup.set_up_micropython(tmp_path / "cache", {"MICROPYTHON": str(wrapper)})
-    assert not (tmp_path / "cache").exists()
-
-
-def test_micropython_on_path_is_used_and_nothing_fetched(tmp_path) -> None:
-    wrapper = tmp_path / "micropython"
-    wrapper.write_text(f'#!/bin/sh\nexec {" ".join(micropython.find())} "$@"\n')
-    wrapper.chmod(0o755)
-    setup.set_up_micropython(tmp_path / "cache", {"PATH": str(tmp_path)})
-    assert not (tmp_path / "cache").exists()
-
-
-@pytest.mark.parametrize("named", ["/bin/true", "/nowhere/micropython"])
-def test_environment_that_names_no_micropython_is_refused(tmp_path, named) -> None:
-    with pytest.raises(setup.SetupError, match="MICROPYTHON="):
-        setup.set_up_micropython(tmp_path, {"MICROPYTHON": named})
 
 
 def test_system_without_apt_is_told_what_to_install(monkeypatch) -> None:

@@ -1,5 +1,6 @@
 """What the chip's firmware does between the bootloader and the prompt (ports/esp32/main.c, modules/_boot.py)."""
 
+import builtins
 import gc
 import sys
 
@@ -7,6 +8,15 @@ import _chip
 import _rom
 import micropython
 import vfs
+
+# What a new file system begins with (ports/esp32/modules/inisetup.py).
+_BOOT_PY = """\
+# This file is executed on every boot (including wake-boot from deepsleep)
+#import esp
+#esp.osdebug(None)
+#import webrepl
+#webrepl.start()
+"""
 
 
 def _mount_root():
@@ -23,6 +33,21 @@ def _mount_root():
             return
         vfs.VfsLfs2.mkfs(bdev, readsize=32, progsize=32, lookahead=32)
         vfs.mount(vfs.VfsLfs2(bdev, readsize=32, progsize=32, lookahead=32), "/")
+        with open("/boot.py", "w") as file:
+            file.write(_BOOT_PY)
+
+
+def _list_frozen_modules_too(help):
+    """`help("modules")` names the frozen ones, as on a chip, whose interpreter knows them itself (py/builtinhelp.c)."""
+
+    def helps(*about):
+        help(*about)
+        if about == ("modules",):
+            import os
+
+            print("  ".join(name.split(".")[0] for name in os.listdir("/.frozen")))
+
+    builtins.help = helps
 
 
 def _said(error):
@@ -86,6 +111,7 @@ def run(scope):
     vfs.umount("/")
     _mount_root()
     vfs.mount(vfs.VfsRom(frozen), "/.frozen")
+    _list_frozen_modules_too(help)
     sys.path[:] = ["", "/.frozen", ".frozen", "/lib"]
     gc.collect()
     kind, error = 1, ""

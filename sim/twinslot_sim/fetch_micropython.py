@@ -1,4 +1,6 @@
-"""MicroPython's Unix port, fetched from Debian into a private folder; standard library only.
+"""MicroPython's Unix port: the one that is there, or else one fetched from Debian into a private folder.
+
+Standard library only, and nothing that an old Python lacks: `make setup` runs this before anything is installed.
 
 The packages come from Debian's trixie suite through the machine's own apt, with state, cache and sources of their own:
 nothing of the system changes, and root is not needed. apt checks the archive's signature against Debian's keyring and
@@ -13,7 +15,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import List, Optional
+from typing import Callable, List, Mapping, Optional
 
 ARCHIVE = "http://deb.debian.org/debian"
 SUITE = "trixie"
@@ -45,6 +47,30 @@ class FetchError(Exception):
     """MicroPython could not be had; the message says why and what to do."""
 
 
+def provide(folder: Path, environ: Mapping[str, str], say: Callable[[str], None]) -> List[str]:
+    """The command that starts MicroPython, to be followed by its arguments.
+
+    In this order: what $MICROPYTHON names; what was fetched into `folder`, the 32-bit build first, since its RAM
+    figures are a board's; `micropython` on PATH; one that is fetched now, which `say` is told of. Raises `FetchError`
+    when there is none, or when MICROPYTHON names none that will do.
+    """
+    named = environ.get("MICROPYTHON")
+    if named:
+        path = shutil.which(named, path=environ.get("PATH"))
+        if path is None or not works([path]):
+            raise FetchError(
+                f"MICROPYTHON={named} is no MicroPython 1.25 or newer with `tls`, `deflate` and `vfs`: "
+                "correct it or unset it"
+            )
+        return [path]
+    for root in sorted(folder.glob("[!.]*"), key=lambda path: path.name != "i386"):
+        fetched = command(root)
+        if fetched:
+            return fetched
+    path = shutil.which("micropython", path=environ.get("PATH"))
+    return [path] if path and works([path]) else _fetched_now(folder, say)
+
+
 def works(argv: List[str]) -> bool:
     """True when `argv` starts a MicroPython that can be the simulated CPU."""
     try:
@@ -56,12 +82,11 @@ def works(argv: List[str]) -> bool:
     return done.returncode == 0 and done.stdout.decode("utf-8", "replace").strip() == PROBE_ANSWER
 
 
-def command(folder: Path, arch: str) -> Optional[List[str]]:
-    """The command that runs the MicroPython fetched into `folder`, `None` when there is none.
+def command(root: Path) -> Optional[List[str]]:
+    """The command that runs the MicroPython whose packages are unpacked at `root`, `None` when there is none.
 
     It runs through its own loader, so that the system's C library does not matter.
     """
-    root = folder / arch
     binary = root / "usr" / "bin" / "micropython"
     loaders = sorted(root.glob("usr/lib*/ld-linux*.so.*"))
     libraries = sorted(path.parent for path in root.glob("usr/lib/*/libffi.so.8"))
@@ -92,12 +117,12 @@ def fetch(folder: Path, arch: str, *, archive: str = ARCHIVE, keyring: Path = KE
         (work / "new").mkdir()
         for package in sorted(work.glob("*.deb")):
             _unpack(package, work / "new" / arch)
-        argv = command(work / "new", arch)
+        argv = command(work / "new" / arch)
         if argv is None or not works(argv):
             raise FetchError(f"the {arch} build of MicroPython does not run on this machine")
         shutil.rmtree(folder / arch, ignore_errors=True)
         (work / "new" / arch).rename(folder / arch)
-    fetched = command(folder, arch)
+    fetched = command(folder / arch)
     assert fetched is not None, "it was there a moment ago"
     return fetched
 
@@ -113,6 +138,20 @@ def need_debian_tools(keyring: Path = KEYRING) -> None:
             f"the simulator needs MicroPython from Debian's archive, and {keyring} is missing, which its signature is\n"
             f"checked with. Install the package `debian-archive-keyring` and run this again. Or:\n{HOW_TO_GET_ONE}"
         )
+
+
+def _fetched_now(folder: Path, say: Callable[[str], None]) -> List[str]:
+    """The command of a MicroPython fetched into `folder`, of the first architecture that this machine can run."""
+    need_debian_tools()
+    *others, last = architectures()
+    for arch in others:
+        say(f"fetching MicroPython ({arch}) from Debian into {folder}")
+        try:
+            return fetch(folder, arch)
+        except FetchError as error:
+            say(str(error).splitlines()[0])
+    say(f"fetching MicroPython ({last}) from Debian into {folder}")
+    return fetch(folder, last)
 
 
 def _configure(work: Path, arch: str, archive: str, keyring: Path) -> Path:
