@@ -46,8 +46,9 @@ def twinslot(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The developer's own environment does not reach the tests."""
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The developer's own environment and login do not reach the tests."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
     for name in ("TWINSLOT_SERVER", "TWINSLOT_TOKEN"):
         monkeypatch.delenv(name, raising=False)
 

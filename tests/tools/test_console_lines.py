@@ -2,7 +2,7 @@
 
 import pytest
 
-from twinslot_tools.console_lines import Lines, Progress
+from twinslot_tools.console_lines import LONGEST_BYTES, Lines, Progress
 
 
 def test_lines_come_whole_however_the_bytes_come() -> None:
@@ -11,6 +11,14 @@ def test_lines_come_whole_however_the_bytes_come() -> None:
     for byte in "één\r\ntwo\nthree".encode():
         lines.feed(bytes([byte]))
     assert heard == ["één", "two"]
+
+
+def test_line_without_end_is_handed_on_in_pieces() -> None:
+    heard: list[str] = []
+    lines = Lines(heard.append)
+    for _ in range(10):
+        lines.feed(b"x" * 1000)
+    assert 0 < max(map(len, heard)) <= LONGEST_BYTES + 1000 and sum(map(len, heard)) > LONGEST_BYTES
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,13 @@ SIM = ("sim", "--group", "g", "--token", "t", "--flash", "f")
 COMMANDS = [
     ("serve",),
     ("token",),
+    ("login",),
+    ("logout",),
     ("keygen",),
+    ("flash",),
+    ("provision",),
+    ("doctor",),
+    ("monitor",),
     ("account", "create"),
     ("account", "list"),
     ("group", "create"),
@@ -106,6 +112,7 @@ def test_help_says_what_holds_without_an_option(twinslot, command, default) -> N
         ("sim", "--group", 'g"', "--token", "t", "--device", "b", "--flash", "f"),
         ("sim", "--group", "g", "--token", "t\n", "--device", "b", "--flash", "f"),
         (*SIM, "--device", "b", "--app", ""),
+        SIM,  # all of group, token and device, or none
         ("keygen", "--out", "."),
         ("keygen", "--out", ".."),
         ("keygen", "--out", "/"),

@@ -95,6 +95,14 @@ def test_board_that_cannot_be_provisioned_exits_4_and_leaves_no_flash(twinslot, 
     assert not flash.exists()
 
 
+def test_board_from_the_shop_needs_no_group_and_has_nothing_but_a_prompt(twinslot, tmp_path) -> None:
+    result = twinslot("sim", "--flash", tmp_path / "flash", "--timeout", 3)
+    assert result.code == 0
+    assert 'Type "help()" for more information.' in result.out and "twinslot" not in result.out
+    again = twinslot("sim", "--flash", tmp_path / "flash", "--timeout", 1, "--json")
+    assert (again.code, again.document["device"], again.document["version"]) == (0, None, None)
+
+
 def test_file_that_is_no_flash_exits_3_and_is_not_touched(twinslot, board, tmp_path) -> None:
     (tmp_path / "flash").write_bytes(b"precious")
     result = twinslot("sim", *board, "--timeout", 10, "--json")

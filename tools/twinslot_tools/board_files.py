@@ -15,13 +15,21 @@ _INSTALLED = Path(__file__).resolve().parent / "board"
 @cache
 def board_files() -> dict[str, bytes]:
     """Path on the board → content, the same for all boards."""
-    root = _SOURCE_TREE if (_SOURCE_TREE / "boot").is_dir() else _INSTALLED
-    files = {f"/{path.name}": path.read_bytes() for path in sorted((root / "boot").glob("*.py"))}
-    package = root / "firmware" / "twinslot"
+    files = {}
+    package = _root() / "firmware" / "twinslot"
     for path in sorted(package.rglob("*.py")):
         name = path.relative_to(package).with_suffix("")
         files[f"/lib/twinslot/{name}.mpy"] = compiled(path, f"twinslot/{name}.py")
-    return files
+    return files | {f"/{path.name}": path.read_bytes() for path in sorted((_root() / "boot").glob("*.py"))}
+
+
+def starter() -> bytes:
+    """The application of a board that has none."""
+    return (_root() / "boot" / "starter" / "app.py").read_bytes()
+
+
+def _root() -> Path:
+    return _SOURCE_TREE if (_SOURCE_TREE / "boot").is_dir() else _INSTALLED
 
 
 def compiled(path: Path, name: str) -> bytes:

@@ -33,6 +33,12 @@ async def session(server: str, token: str) -> AsyncIterator[aiohttp.ClientSessio
 
 def unreachable(server: str, error: BaseException) -> ServerRefused:
     """What to say when there was no answer."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return ServerRefused(
+            f"the certificate of {server} can't be verified ({error.certificate_error}). `provision --ca FILE` "
+            "names the certificates to trust, as PEM, the environment's SSL_CERT_FILE does for the other commands: the "
+            "server's own, or that of whoever signed it"
+        )
     return ServerRefused(
         f"no answer from {server} ({str(error) or type(error).__name__}). Is `twinslot serve` running there? "
         "Give another address with --server or TWINSLOT_SERVER."
@@ -65,9 +71,19 @@ async def document(answer: aiohttp.ClientResponse, shape: object) -> Any:
             "Is the address right?"
         )
     if answer.status == 401:
-        said = f"{said}. `twinslot token --data DIR` on the server's machine makes a new TWINSLOT_TOKEN"
+        said = (
+            f"{said}. `twinslot token --data DIR` on the server's machine makes a new one, for `twinslot login` or "
+            "TWINSLOT_TOKEN"
+        )
     retry_after = answer.headers.get("Retry-After", "")  # may be a date instead, which no Twinslot server sends
     raise ServerRefused(said, answer.status, int(retry_after) if _DIGITS.fullmatch(retry_after) else 0)
+
+
+async def check_token(server: str, token: str) -> None:
+    """The server knows the token, whatever it allows. Raises `ServerRefused`."""
+    async with session(server, token) as http, http.get(api(server, "/groups"), params={"limit": 1}) as answer:
+        if answer.status != 403 or answer.content_type != "application/problem+json":  # not for listing groups
+            await document(answer, shapes.page(shapes.GROUP))
 
 
 def request(server: str, method: str, path: str, shape: object, json: object = None) -> Any:
@@ -79,7 +95,7 @@ def request_at(server: str, method: str, path: str, shape: object, **arguments: 
     """The server's answer, of that shape, to one request for `path`, on whatever surface that is."""
 
     async def work() -> Any:
-        async with session(server, bearer_token()) as http:
+        async with session(server, bearer_token(server)) as http:
             return await call(http, method, server.rstrip("/") + path, shape, **arguments)
 
     return run(work())
@@ -89,7 +105,7 @@ def everything(server: str, path: str, item: object, where: Mapping[str, str] = 
     """All pages of a list of items of that shape, of which `where` holds: {"items": [...], "total": n}."""
 
     async def work() -> dict[str, Any]:
-        async with session(server, bearer_token()) as http:
+        async with session(server, bearer_token(server)) as http:
             items = await pages(http, api(server, path), item, where)
             return {"items": items, "total": len(items)}
 

@@ -5,13 +5,18 @@ import typer
 from twinslot_tools.commands import (
     account,
     device,
+    doctor,
     filters,
+    flash,
     fleet,
     group,
     image,
     job,
     keys,
+    login,
+    monitor,
     package,
+    provision,
     publish,
     server,
     sim,
@@ -20,7 +25,6 @@ from twinslot_tools.commands import (
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Over-the-air updates for MicroPython on ESP32: serve, publish releases, watch devices, simulate them.",
@@ -29,6 +33,8 @@ app = typer.Typer(
 )
 app.command(epilog="Example: twinslot serve --data ./data")(server.serve)
 app.command(epilog="Example: export TWINSLOT_TOKEN=$(twinslot token --data ./data)")(server.token)
+app.command("login", epilog="Example: twinslot token --data ./data | twinslot login")(login.log_in)
+app.command("logout", epilog="Example: twinslot logout")(login.log_out)
 app.command(epilog="Example: twinslot keygen --out publisher.pem")(keys.keygen)
 app.add_typer(account.app, name="account")
 app.add_typer(group.app, name="group")
@@ -43,6 +49,14 @@ app.command(epilog="Example: twinslot publish kettle.app-bin --app kettle --vers
 app.command(epilog="Example: twinslot sim --group ID --token T --device kettle-1 --flash kettle-1.flash --until 1.1.0")(
     sim.sim
 )
+app.command(epilog="Example: twinslot flash --port /dev/ttyUSB0 --firmware ESP32_GENERIC-OTA-20250415-v1.25.0.bin")(
+    flash.flash
+)
+app.command(epilog="Example: twinslot provision --port /dev/ttyUSB0 --group ID --wifi kitchen --device kettle-7")(
+    provision.provision
+)
+app.command(epilog="Example: twinslot doctor --port /dev/ttyUSB0")(doctor.doctor)
+app.command(epilog="Example: twinslot monitor --port /dev/ttyUSB0")(monitor.monitor)
 app.command(epilog="Example: twinslot fleet --group ID --token T --count 20 --until 1.1.0")(fleet.fleet)
 app.add_typer(package.app, name="package")
 app.add_typer(image.app, name="image")

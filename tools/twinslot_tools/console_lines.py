@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+LONGEST_BYTES = 4096
 _BOOTED = re.compile(r"twinslot: slot \d, (?P<version>\S+), \w+$")
 _PROGRESS = re.compile(r"twinslot: downloading (?P<version>\S+): (?P<percent>\d+) %$")
 _PHASES = (
@@ -16,7 +17,8 @@ _PHASES = (
 
 
 class Lines:
-    """Gathers output into lines and hands on each one that is whole, without its line end."""
+    """Gathers output into lines and hands on each one that is whole, without its line end; what has become longer than
+    LONGEST_BYTES counts as whole."""
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
@@ -25,6 +27,8 @@ class Lines:
     def feed(self, data: bytes) -> None:
         """The lines that `data` completes have been handed on."""
         *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > LONGEST_BYTES:
+            lines, self._rest = [*lines, self._rest], b""
         for line in lines:
             self._on_line(line.decode("utf-8", "replace").rstrip("\r"))
 

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import ssl
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,44 +36,72 @@ def answer_mac(key: bytes, *, status: int, request: str, fields: Mapping[str, st
     return _mac(key, "twinslot-response-1", str(status), request, *said, digest)
 
 
-async def get(server: str, path: str, *, group: str, token: str, device: str) -> dict[str, Any]:
-    """The server's authenticated answer to a GET of `path` by the device.
+class Session:
+    """Requests of one device, as whoever knows its group's token can make them.
 
-    Raises `ServerRefused` when it knows no such group and token, when its answer proves nothing, or when there is none.
+    It keeps to the nonce that it was given first until the server accepts that no more, so that it does not void those
+    of the board itself (docs/protocol.md, "Authenticating a request"). `tls` says whom to trust, by default those whom
+    this machine trusts.
     """
-    key = device_key(token, checked_device(device))
-    url = server.rstrip("/") + path
-    nonce = ""
-    timeout = aiohttp.ClientTimeout(total=60)
-    try:
-        async with aiohttp.ClientSession(timeout=timeout) as http:
-            for _ in range(2):
-                mac, header = _authorization(key, urlsplit(url).path, group, device, nonce)
-                async with http.get(url, headers={"Authorization": header}) as answer:
-                    body = await answer.read()
-                    fields = dict(_FIELD.findall(answer.headers.get("Authentication-Info", "")))
-                    proof = answer_mac(key, status=answer.status, request=mac, fields=fields, body=body)
-                    proven = hmac.compare_digest(proof, fields.get("mac", ""))
-                    if answer.status == 401 and proven and not nonce:
-                        nonce = fields["nonce"]
-                        continue
-                    if answer.status == 401 and not proven:
-                        raise ServerRefused(f"{server} does not know group {group} with this token", 401)
-                    if not proven:
-                        raise ServerRefused(f"what answers at {server} can't prove that it knows group {group}")
-                    answered: dict[str, Any] = await document(answer, dict)
-                    return answered
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise unreachable(server, error) from error
-    raise ServerRefused(f"{server} did not accept its own nonce", 401)
 
+    def __init__(self, server: str, group: str, token: str, device: str, tls: ssl.SSLContext | None = None) -> None:
+        self.server = server
+        self.group = group
+        self.token = token
+        self.device = checked_device(device)
+        self._key = device_key(token, device)
+        self._tls = tls
+        self._nonce = ""
+        self._seq = 0
 
-def _authorization(key: bytes, path: str, group: str, device: str, nonce: str) -> tuple[str, str]:
-    """The mac of a first GET under `nonce`, and the header that carries it."""
-    cnonce = secrets.token_hex(16)
-    mac = request_mac(key, method="GET", path=path, nonce=nonce, seq=1, cnonce=cnonce, body=b"")
-    fields = {"group": group, "device": device, "nonce": nonce, "seq": 1, "cnonce": cnonce, "mac": mac}
-    return mac, "Twinslot " + ", ".join(f'{name}="{value}"' for name, value in fields.items())
+    async def get(self, path: str) -> dict[str, Any]:
+        """The server's authenticated answer to a GET of `path`.
+
+        Raises `ServerRefused` when the server knows no such group and token, when its answer proves nothing, or when
+        there is none.
+        """
+        url = self.server.rstrip("/") + path
+        timeout = aiohttp.ClientTimeout(total=60)
+        try:
+            async with aiohttp.ClientSession(timeout=timeout) as http:
+                for _ in range(2):
+                    mac, header = self._authorization(urlsplit(url).path)
+                    async with http.get(url, headers={"Authorization": header}, ssl=self._tls or True) as answer:
+                        if not await self._is_new_nonce(answer, mac):
+                            answered: dict[str, Any] = await document(answer, dict)
+                            return answered
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise unreachable(self.server, error) from error
+        raise ServerRefused(f"{self.server} did not accept its own nonce", 401)
+
+    async def _is_new_nonce(self, answer: aiohttp.ClientResponse, mac: str) -> bool:
+        """Whether the answer, to the request of that mac, only brings a nonce, which is ours then; raises
+        `ServerRefused` for one that is not proven."""
+        body = await answer.read()
+        fields = dict(_FIELD.findall(answer.headers.get("Authentication-Info", "")))
+        proof = answer_mac(self._key, status=answer.status, request=mac, fields=fields, body=body)
+        if not hmac.compare_digest(proof, fields.get("mac", "")):
+            if answer.status == 401:
+                raise ServerRefused(
+                    f"{self.server} does not know group {self.group} with this token. `twinslot group list` shows the "
+                    "groups, `twinslot group token ID` makes a further token of one",
+                    401,
+                )
+            raise ServerRefused(
+                f"what answers at {self.server} can't prove that it knows group {self.group}. Is the address right?"
+            )
+        if answer.status == 401:
+            self._nonce, self._seq = fields["nonce"], 0
+        return answer.status == 401
+
+    def _authorization(self, path: str) -> tuple[str, str]:
+        """The mac of the next GET, and the header that carries it."""
+        self._seq += 1
+        cnonce, nonce = secrets.token_hex(16), self._nonce
+        mac = request_mac(self._key, method="GET", path=path, nonce=nonce, seq=self._seq, cnonce=cnonce, body=b"")
+        fields = {"group": self.group, "device": self.device, "nonce": nonce, "seq": self._seq}
+        fields |= {"cnonce": cnonce, "mac": mac}
+        return mac, "Twinslot " + ", ".join(f'{name}="{value}"' for name, value in fields.items())
 
 
 def _mac(key: bytes, *lines: str) -> str:

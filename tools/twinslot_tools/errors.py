@@ -39,6 +39,18 @@ class NoDevice(TwinslotError):
     exit_code = 5
 
 
+class BoardFailed(TwinslotError):
+    """A board at the end of a cable did not do what it was told, or can't; the message says what it was."""
+
+    exit_code = 1
+
+
+class Unhealthy(TwinslotError):
+    """A board at the end of a cable lacks something that updates need."""
+
+    exit_code = 1
+
+
 class NotConfirmed(TwinslotError):
     """The time was up, or the board was switched off, before it had confirmed the wanted version."""
 

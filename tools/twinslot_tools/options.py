@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import semver
 import typer
 
+from twinslot_tools import login
 from twinslot_tools.errors import BadFile, UsageError
 
 T = TypeVar("T")
@@ -27,26 +28,56 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
-def bearer_token() -> str:
-    """The token of TWINSLOT_TOKEN; it comes from the environment alone, since others can see a command's arguments."""
+def bearer_token(server: str) -> str:
+    """The token for `server`: that of TWINSLOT_TOKEN, else that of the login, which is for its own server alone.
+
+    It is no argument of a command, since others can see those.
+    """
     token = os.environ.get("TWINSLOT_TOKEN", "").strip()
+    if token:
+        return checked_bearer("TWINSLOT_TOKEN", token)
+    kept = login.load()
+    if kept is not None and kept.server == server:
+        return checked_bearer(str(login.path()), kept.token)
+    raise UsageError(
+        f"there is no token for {server}. On the server's machine, `twinslot token --data DIR` prints one; then "
+        "`twinslot login`, which keeps it, or for this terminal alone: export TWINSLOT_TOKEN=..."
+    )
+
+
+def checked_bearer(what: str, token: str) -> str:
+    """`token`, when it can be sent as one; `what` holds it."""
     if not token:
-        raise UsageError(
-            "TWINSLOT_TOKEN is not set. On the server's machine, `twinslot token --data DIR` prints a token; "
-            "then: export TWINSLOT_TOKEN=..."
-        )
+        raise UsageError(f"{what} is empty; `twinslot token --data DIR` prints one")
     if not PRINTABLE_ASCII.fullmatch(token):
-        raise UsageError(
-            "TWINSLOT_TOKEN holds something that no token has; `twinslot token --data DIR` makes a new one"
-        )
+        raise UsageError(f"{what} holds something that no token has; `twinslot token --data DIR` makes a new one")
     return token
 
 
+def _known_server(context: typer.Context, option: typer.CallbackParam, url: str) -> str:
+    """`url` when it was given, else the server of the login, if there is one."""
+    source = context.get_parameter_source(option.name or "")
+    kept = login.load() if source is not None and source.name == "DEFAULT" else None
+    return checked_server(url if kept is None else kept.server)
+
+
 def checked_server(url: str) -> str:
-    """`url` without a slash at its end, when it can be the address of a server."""
+    """`url` without a slash at its end, its scheme in lower case, when it can be the address of a server."""
     if not is_web_address(url) or "?" in url or "#" in url:
         raise UsageError(f"{url!r} is no address of a server; one looks like http://127.0.0.1:8080")
-    return url.rstrip("/")
+    scheme, _, rest = url.partition("://")
+    return f"{scheme.lower()}://{rest.rstrip('/')}"
+
+
+def checked_for_devices(server: str) -> str:
+    """`server`, when devices can reach it: what they know is a host and a port (firmware/twinslot/http.py)."""
+    parts = urlsplit(server)
+    if parts.path or ":" in (parts.hostname or ""):
+        raise UsageError(
+            f"devices can't reach {server}: they know neither paths in a server's address nor IPv6. Give the server a "
+            "host name or a port of its own"
+        )
+    return server
 
 
 def is_web_address(url: str) -> bool:
@@ -92,7 +123,9 @@ def checked_group(group: str) -> str:
 def checked_token(token: str) -> str:
     """`token`, when it can be a group's."""
     if not PRINTABLE_ASCII.fullmatch(token):
-        raise UsageError("--token holds something that no group's token has; `twinslot group create` prints one")
+        raise UsageError(
+            "that is no group's token; `twinslot group create` prints one, `twinslot group token ID` a further one"
+        )
     return token
 
 
@@ -123,6 +156,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document in p
 Server = Annotated[
     str,
     typer.Option(
-        "--server", envvar="TWINSLOT_SERVER", metavar="URL", help="The server's address.", callback=checked_server
+        "--server", envvar="TWINSLOT_SERVER", metavar="URL", help="The server's address.", callback=_known_server
     ),
 ]

@@ -13,11 +13,18 @@ from twinslot_tools.board_files import board_files
 from twinslot_tools.errors import ServerRefused
 from twinslot_tools.shapes import fits
 
+OWNERS_CHOICES = ("trial_s", "poll_s", "wait_s", "allow_packages", "allow_exec")
+TRIAL_S = 300
+"""How long a release may take to prove itself on a board."""
+
 
 @dataclass(frozen=True)
 class Group:
     """A group as a provisioning tool knows it; `trusted` are the moduli that its devices check signatures with, and
-    `trust` says whose: the server's, or its publisher's alone."""
+    `trust` says whose: the server's, or its publisher's alone.
+
+    `last_seen_at` and `version` are those of the device that was asked for, None before its first check-in.
+    """
 
     server: str
     id: str
@@ -25,18 +32,27 @@ class Group:
     app: str
     trusted: tuple[str, ...]
     trust: str = "server"
+    last_seen_at: str | None = None
+    version: str | None = None
 
 
 async def ask_group(server: str, group: str, token: str, device: str) -> Group:
-    """The group's application and keys, from the server; it registers `device`.
+    """The group's application and keys, from the server; it registers `device`. Raises as `group_of`."""
+    return await group_of(device_auth.Session(server, group, token, device))
+
+
+async def group_of(session: device_auth.Session) -> Group:
+    """The application and keys of the group of the session's device, which the server registers.
 
     Raises `ServerRefused` when the server does not know the group with this token, or can't be reached.
     """
-    answer = await device_auth.get(server, "/device/v1/keys", group=group, token=token, device=device)
+    server, group = session.server, session.group
+    answer = await session.get("/device/v1/keys")
     if not fits(answer, {"app": str, "trusted": [str]}) or not answer["trusted"]:
         raise ServerRefused(f"{server} named no application or no key for group {group}")
     trust = str(answer.get("trust", "server"))
-    return Group(server, group, token, answer["app"], tuple(answer["trusted"]), trust)
+    seen = answer.get("last_seen_at"), answer.get("version")
+    return Group(server, group, session.token, answer["app"], tuple(answer["trusted"]), trust, *seen)
 
 
 def configuration(
@@ -69,6 +85,20 @@ def configuration(
     if wait_s:
         settings["wait_s"] = wait_s
     return settings if poll_s is None else {**settings, "poll_s": poll_s}
+
+
+def merged(new: Mapping[str, object], old: Mapping[str, object]) -> dict[str, object]:
+    """The `new` settings, with what a board's owner has chosen in its `old` ones, empty for none.
+
+    The Wi-Fi stays when no other is given, as do the certificates for https; the rest when the group is the same.
+    """
+    settings = dict(new)
+    if old.get("group") == new["group"]:
+        settings |= {name: old[name] for name in OWNERS_CHOICES if name in old}
+    settings["wifi"] = new["wifi"] or old.get("wifi")
+    if old.get("ca") and str(new["server"]).startswith("https:"):
+        settings.setdefault("ca", old["ca"])
+    return settings
 
 
 def files(settings: Mapping[str, object]) -> dict[str, bytes]:

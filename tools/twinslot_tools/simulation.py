@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from twinslot_sim import factory, flash_lock, micropython
-from twinslot_sim.applications import app_image
+from twinslot_sim import applications, factory, flash_lock, micropython
 from twinslot_sim.board import Board
 from twinslot_sim.bootloader import NoBootableImage
 from twinslot_sim.factory import FactoryError
@@ -148,6 +147,19 @@ async def prepare(boards: Sequence[Simulated], plan: Plan) -> ExitStack:
         return locks.pop_all()
 
 
+def shop_fresh(flash: Path) -> BinaryIO:
+    """`flash` is there, and no other simulator runs it until the result, a lock, closes.
+
+    One that is missing is made: a board as it comes from the shop with MicroPython's OTA build on it. Raises `BadFile`
+    when it can't be used or made.
+    """
+    with translated():
+        if _is_there(flash):
+            return flash_lock.locked(flash)
+        factory.check_writable(flash)
+        return flash_lock.made(flash, lambda: factory.make_flash(flash, applications.micropython(), None))
+
+
 async def _prepared(board: Simulated, plan: Plan, trial_s: int) -> BinaryIO:
     """The lock on the board's flash."""
     with translated():
@@ -193,7 +205,7 @@ def _make_flash(flash: Path, group: provision.Group, device: str, plan: Plan, tr
         wait_s=plan.wait_s,
         trial_s=trial_s,
     )
-    factory.make_flash(flash, app_image(app, plan.version), provision.files(settings))
+    factory.make_flash(flash, applications.app_image(app, plan.version), provision.files(settings))
 
 
 def interpreter() -> list[str]:

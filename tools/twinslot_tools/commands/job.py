@@ -96,12 +96,12 @@ def cancel(job: Job, server: Server = DEFAULT_SERVER, json: Json = False) -> Non
 
 
 async def _ended(server: str, job: str, on_change: jobs.OnChange) -> dict[str, Any]:
-    async with client.session(server, bearer_token()) as http:
+    async with client.session(server, bearer_token(server)) as http:
         return await jobs.ended(http, client.api(server, job_path(job)), on_change)
 
 
 async def _shown(server: str, job: str) -> dict[str, Any]:
-    async with client.session(server, bearer_token()) as http:
+    async with client.session(server, bearer_token(server)) as http:
         url = client.api(server, job_path(job))
         return await jobs.with_children(http, url, await client.call(http, "GET", url, shapes.JOB))
 

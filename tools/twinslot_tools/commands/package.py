@@ -47,7 +47,7 @@ def upload(
     """
     files = packaging.files_at(path if path.is_dir() else readable(path))
     with progress_bar(path.name, packaging.size_bytes(files), shown=not json) as on_sent:
-        made = run(packaging.upload(server, bearer_token(), name, version, files, on_sent))
+        made = run(packaging.upload(server, bearer_token(server), name, version, files, on_sent))
     if json:
         print_json(made)
     else:
@@ -168,7 +168,7 @@ def _order(server: str, device: str, what: str, body: dict[str, Any], *, wait: b
             say(f"queued as operation {operation}")
         return
     with goes_on(f"operation {operation}"):
-        done = run(operations.watched(server, bearer_token(), operation))
+        done = run(operations.watched(server, bearer_token(server), operation))
     if json:
         print_json(done)
     if done["state"] != "succeeded":

@@ -82,7 +82,7 @@ def publish(
     private_key = load_key(key) if key else None
     name, size_bytes = (file.name, file.stat().st_size) if file else ("", 0)
     with progress_bar(name, size_bytes, shown=not json) as on_sent:
-        published: dict[str, Any] = run(publishing.publish(server, bearer_token(), release, private_key, on_sent))
+        published: dict[str, Any] = run(publishing.publish(server, bearer_token(server), release, private_key, on_sent))
     if json:
         print_json(published)
         return

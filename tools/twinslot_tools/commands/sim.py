@@ -2,19 +2,21 @@
 
 import dataclasses
 import sys
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
 from twinslot_tools import simulation, stopping
-from twinslot_tools.errors import NotConfirmed
+from twinslot_tools.errors import NotConfirmed, UsageError
 from twinslot_tools.options import (
     DEFAULT_SERVER,
     Json,
     Server,
     checked_app,
     checked_device,
+    checked_for_devices,
     checked_group,
     checked_token,
     checked_version,
@@ -54,12 +56,12 @@ Wait = Annotated[
 
 
 def sim(
-    group: GroupId,
-    token: GroupToken,
-    device: Annotated[str, typer.Option(metavar="ID", help="The device's id.")],
-    flash: Annotated[
-        Path, typer.Option(metavar="FILE", help="The board's flash; made factory-fresh when it is missing.")
-    ],
+    flash: Annotated[Path, typer.Option(metavar="FILE", help="The board's flash; made when it is missing.")],
+    group: Annotated[str | None, typer.Option(metavar="ID", help="The group's id.")] = None,
+    token: Annotated[
+        str | None, typer.Option(metavar="T", help="The group's token, from `twinslot group create`.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(metavar="ID", help="The device's id.")] = None,
     app: Application = None,
     version: Version = FACTORY_VERSION,
     until: Until = None,
@@ -79,39 +81,54 @@ def sim(
 ) -> None:
     """Run a simulated ESP32 in the foreground: the device's own code on MicroPython, over a flash file.
 
-    Its console is shown, after the path of its serial port, which mpremote can connect to. Killing this command
+    With --group, --token and --device a FILE that is missing becomes a provisioned board. With none of the three it
+    becomes one as it comes from the shop, with MicroPython's OTA build and nothing else, for `twinslot provision`; one
+    that is there boots as it is.
+
+    The board's console is shown, after the path of its serial port, which mpremote can connect to. Killing this command
     (SIGKILL) is a power cut: the same FILE boots again.
     """
-    plan = plan_of(server, group, token, app=app, version=version, poll_s=poll, wait_s=wait)
+    named = [option for option in (group, token, device) if option is not None]
+    if len(named) not in (0, 3):
+        raise UsageError("give --group, --token and --device, all three, or none of them for a board from the shop")
     wanted = None if until is None else checked_version(until)
 
     def say(line: str) -> None:
         say_on(line, sys.stderr if json else sys.stdout)
 
-    board = Simulated(checked_device(device), flash, heap, power_cut_at_op, keep_bytes, on_line=say)
+    name = str(flash) if device is None else checked_device(device)
+    board = Simulated(name, flash, heap, power_cut_at_op, keep_bytes, on_line=say)
+
+    async def prepared() -> ExitStack | BinaryIO:
+        if group is None or token is None:
+            return simulation.shop_fresh(flash)
+        plan = plan_of(server, group, token, app=app, version=version, poll_s=poll, wait_s=wait)
+        return await simulation.prepare([board], plan)
+
     interpreter = simulation.interpreter()
     if not simulation.with_the_ram_of_a_board(interpreter):
         say_on("twinslot: this MicroPython has 64-bit words, so its RAM figures are not a board's", sys.stderr)
 
     async def work() -> Outcome:
         with stopping.on_signals(timeout) as stop:
-            locks = await stopping.before(stop, simulation.prepare([board], plan))
+            locks = await stopping.before(stop, prepared())
             with locks, simulation.translated():
                 board.power_on(interpreter)
                 say(f"serial port: {board.board.port}")
                 return await board.run_until(wanted, stop)
 
     outcome = run(work())
+    kept = outcome.version or (version if named else None)
     if json:
-        print_json({**dataclasses.asdict(outcome), "version": outcome.version or version})
+        print_json({**dataclasses.asdict(outcome), "device": device, "version": kept})
     if until and not outcome.confirmed:
-        raise NotConfirmed(f"{device} has not confirmed {until}; it keeps {printable(outcome.version or version)}")
+        raise NotConfirmed(f"{name} has not confirmed {until}; it keeps {printable(kept or 'nothing yet')}")
 
 
 def plan_of(server: str, group: str, token: str, *, app: str | None, version: str, poll_s: int, wait_s: int) -> Plan:
     """The plan of boards with these options; raises `UsageError` for what can't be."""
     return Plan(
-        server,
+        checked_for_devices(server),
         checked_group(group),
         checked_token(token),
         checked_app(app) if app is not None else None,
