@@ -219,6 +219,21 @@ def main():
     assert "clock 2000 2000\nset (2033, 5, 18, 2, 3, 33)" in bench.log
 
 
+async def test_clock_is_not_behind_the_configuration_before_the_first_connection(site: Site) -> None:
+    source = """
+import machine, twinslot
+from twinslot import hw
+def main():
+    twinslot.Agent()
+    print("made", machine.RTC().datetime()[:6])
+    hw.clock_at_least(1)
+    print("kept", machine.RTC().datetime()[:6])
+"""
+    async with Bench(site.flash(start=own_image("1.0.0", source), clock_s=2_000_000_000)) as bench:
+        await bench.says(r"\nkept ")
+    assert "made (2033, 5, 18, 2, 3, 33)\nkept (2033, 5, 18, 2, 3, 33)" in bench.log
+
+
 async def test_heap_is_128_kib_and_words_have_four_bytes(site: Site) -> None:
     source = "import gc, sys\ndef main():\n    print('heap', gc.mem_free() + gc.mem_alloc(), sys.maxsize)\n"
     async with Bench(site.flash(start=own_image("1.0.0", source))) as bench:

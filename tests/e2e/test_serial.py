@@ -20,7 +20,11 @@ async def mpremote(bench: Bench, *words: str) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    try:
+        out, _ = await asyncio.wait_for(process.communicate(), 60)
+    except TimeoutError:
+        process.kill()  # it would keep the port, whose name the next board may get
+        raise
     assert process.returncode == 0, out.decode()
     return out.decode().replace("\r\n", "\n")
 
