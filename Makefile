@@ -5,7 +5,7 @@ BIN := .venv/bin
 WORKERS ?= 4
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help setup demo test fuzz bench lint clean
+.PHONY: help setup demo test fuzz bench mip lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -25,6 +25,9 @@ fuzz: setup ## send the server far more of what its OpenAPI document allows and 
 bench: setup ## measure the server beside the least that could do its work
 	@$(BIN)/python bench/held.py
 	@$(BIN)/python bench/check_ins.py
+
+mip: setup ## make what `mpremote mip install` takes from this folder, once a web server serves it
+	@$(BIN)/python tools/make_mip.py
 
 lint: setup ## check style, types and the imports between rooms
 	@$(BIN)/ruff check .

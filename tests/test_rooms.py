@@ -1,6 +1,8 @@
 """The imports between rooms: every arrow that the design does not have is an error here."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +24,7 @@ RULES: dict[str, tuple[set[str], bool]] = {
     "sim/twinslot_sim/port": (set(), True),  # runs on the simulated chip; these modules *are* its hardware
     "sim/twinslot_sim/apps": ({"twinslot"}, False),  # runs on the simulated chip
     "tools": ({"twinslot_tools", "twinslot_sim"}, False),
+    "tools/twinslot_tools/on_board": ({"twinslot"}, True),  # runs on the board, through its prompt
     "tools/twinslot_tools/commands/server.py": ({"twinslot_tools", "twinslot_host"}, False),
 }
 
@@ -46,6 +49,11 @@ def forbidden(path: str, source: str) -> set[str]:
     rooms, hardware = rule_of(path)
     not_allowed = (OURS - rooms) | (set() if hardware else HARDWARE)
     return set(imported(source)) & not_allowed
+
+
+def test_set_up_imports_nothing_that_is_to_be_installed() -> None:
+    load = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='loaded')"
+    subprocess.run([sys.executable, "-I", "-S", "-B", "-c", load, ROOT / "tools" / "setup.py"], check=True)
 
 
 def test_every_file_imports_only_what_its_room_may() -> None:
