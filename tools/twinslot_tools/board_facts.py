@@ -110,7 +110,8 @@ def one_slot(board: Board) -> str | None:
         f"this board has one app slot ({board.running} runs), and updates go to a second one, so it can't get "
         "firmware over the air, now or later. What works with it are files: copy them with mpremote; bundles of them "
         "over the air are to come. For updates of everything write a build with -OTA- in its name, from "
-        "micropython.org/download, with `twinslot flash`"
+        "micropython.org/download, with `twinslot flash`; where there is none, docs/getting-started.md tells "
+        "how to build one"
     )
 
 

@@ -94,5 +94,6 @@ def _one_slot(file: Path) -> str:
         f"{file} has one app slot, and updates go to a second one. A board with it can get packages over the air, and "
         "later bundles of files, but never firmware: that would take a cable. "
         f"The build with two slots has -OTA- in its name: {firmware_file.download_page(file)}. "
+        "Where that page has none, docs/getting-started.md tells how to build one. "
         "If this is the build that you want, add --one-slot"
     )
