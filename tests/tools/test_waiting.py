@@ -144,7 +144,7 @@ def test_busy_server_is_asked_again_when_it_said(twinslot, server, board, monkey
 
 @BOTH
 def test_server_that_starts_anew_behind_a_proxy_is_waited_for(twinslot, server, board, monkeypatch, command) -> None:
-    door = Door(server, alone=range(1, 3))
+    door = Door(server, alone=range(2))
     with opened(door, monkeypatch), beside(lambda: succeed(board)):
         result = twinslot(*command)
     assert result.code == 0, result.err
