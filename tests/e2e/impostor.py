@@ -68,12 +68,16 @@ class Impostor:
 
     async def _check(self, request: web.Request) -> web.Response:
         self.checks.append(await request.json())
-        if self.offer is None or self.checks[-1]["state"] == "trial":
+        if self.offer is None or self.checks[-1]["state"] == "trial" or self._has_confirmed(self.checks[-1]):
             return await self._signed(request, 204, b"")
         data, signature = (base64.b64encode(part).decode() for part in self.offer)
         offer = {"manifest": data, "signature": signature, "transfer": "/device/v1/transfers/it"} | self.extras
         offer = {name: value for name, value in offer.items() if value is not None}
         return await self._signed(request, 200, json.dumps({"offer": offer}).encode())
+
+    def _has_confirmed(self, check: dict[str, Any]) -> bool:
+        """Whether the device is done with the very release that is on offer."""
+        return self.offer is not None and self.offer[0][8:12] == struct.pack("<I", check["sequence"])
 
     async def _report(self, request: web.Request) -> web.Response:
         self.reports.append(await request.json())
