@@ -18,12 +18,13 @@ async def held(server: Process, devices: list[Device]) -> tuple[float, float, li
     tasks = []
     for device in devices:
         tasks.append(asyncio.ensure_future(device.check_in(server.address, WAIT_S)))
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.02)  # slower than the server takes them, so that it sends none away
     await asyncio.sleep(5)
     used_s = server.processor_s()
     await asyncio.sleep(WATCHED_S)
     percent = (server.processor_s() - used_s) / WATCHED_S * 100
     assert not any(task.done() for task in tasks)
+    assert not any(device.sent_away for device in devices)
     return (server.memory_bytes() - before) / 1024 / len(devices), percent, tasks
 
 
