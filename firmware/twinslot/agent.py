@@ -78,7 +78,7 @@ _STATES = {
     "settling": trial.settling,
     "idle": _idle,
     "working": lambda agent: load("twinslot.operations").working(agent),
-    "judging": update.judging,
+    "judging": lambda agent: load("twinslot.judging").judging(agent),
     "downloading": update.downloading,
     "switching": update.switching,
     "resetting": trial.resetting,
@@ -121,8 +121,9 @@ class Agent:
         self.transfer = Transfer()
         self.liaison = Liaison(self.config, self.record, self.pace, hw.Slot(1 - self.running).size, self.safe)
         self.release: dict = {}  # checked and accepted, as the record has it
-        self.transfer_path = ""
+        self.transfer_paths: "tuple[str, str]" = ("", "")  # of the transfer and of the image itself
         self.specification = b""  # the release's, until it is stored; empty when it brings none
+        self.keys = b""  # to trust once the release is confirmed, until they are stored; empty when it changes none
         self.took: "bool | None" = None  # whether the application took the specification in force, None: not yet given
         self.failure: "tuple[str, str]" = ("", "")  # event and reason of what `undoing` records
         self.verbs: dict = {}

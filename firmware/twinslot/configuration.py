@@ -1,20 +1,18 @@
-"""Specifications in the chip: how a new one gets there, and the one in force from there to the application."""
+"""The specification in force: how it gets from the chip to the application."""
 
 import asyncio
 
 from micropython import const
 
-from . import hw, states
-from .errors import RecordUnreadable, TransferError
+from . import hw, places, states
+from .errors import RecordUnreadable
 from .hooks import settled
 from .log import log
-from .specification import MAX_BYTES, decode, place, with_link
+from .specification import decode, place, with_link
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from .agent import Agent
-
-_PLACES = ("spec0", "spec1")
 
 
 def specification() -> object:
@@ -26,27 +24,6 @@ def specification() -> object:
     except (RecordUnreadable, ValueError):
         return None
     return found[0] if found else None
-
-
-def load(at: int) -> memoryview:
-    """The specification that lies in the place `at`, 0 or 1; empty when none can be read there."""
-    buffer = memoryview(bytearray(MAX_BYTES))
-    return buffer[: hw.load_blob(_PLACES[at], buffer)]
-
-
-def save(at: int, data: bytes) -> None:
-    """The specification lies in the place `at`, 0 or 1, and was read back. The confirmed one must not be there.
-
-    Raises TransferError when NVS does not take it.
-    """
-    if load(at) == data:
-        return
-    # CUT: the place is empty or as it was, and nothing names it.
-    hw.forget(_PLACES[at])  # NVS may not have room for three
-    # CUT: the place is empty or holds it all, and nothing names it yet; the next try finds that.
-    hw.keep(_PLACES[at], data)
-    if load(at) != data:
-        raise TransferError("NVS lost the specification")
 
 
 async def took(agent: "Agent") -> bool:
@@ -75,7 +52,7 @@ def _in_force(confirmed: dict, trial: dict) -> "tuple[object, ...]":
     at = place(confirmed, trial, trial_runs)
     if at is None:
         return ()
-    data = load(at)
+    data = places.load("spec", at)
     if not len(data) and at == confirmed.get("place"):
         return ()
     value = decode(data)

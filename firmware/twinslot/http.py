@@ -1,6 +1,7 @@
 """HTTP/1.1 over asyncio streams, bounded in bytes and in time (docs/protocol.md, "Bounds on the device").
 
-One request a connection. Answers need a Content-Length; a chunked one is refused.
+One request a connection, unless a caller reads each answer to its end and asks for more. Answers need a
+Content-Length; a chunked one is refused.
 """
 
 import asyncio
@@ -126,14 +127,23 @@ class Client:
             await stream.wait_closed()  # `close` does nothing (extmod/asyncio/stream.py)
 
     async def open(
-        self, method: str, path: str, headers: "dict[str, str]", body: bytes = b"", wait_s: int = 0
+        self,
+        method: str,
+        path: str,
+        headers: "dict[str, str]",
+        body: bytes = b"",
+        wait_s: int = 0,
+        stream: "Stream" = None,
     ) -> "tuple[Stream, Answer]":
-        """The stream, which the caller closes, and the answer, whose body is still to be read."""
-        stream, _ = await _soon(self._connect())
+        """The stream, which the caller closes, and the answer, whose body is still to be read. A `stream` that came
+        from here, whose last answer was read to its end, is used again; a header `Connection` asks for such a one."""
+        stream = stream or (await _soon(self._connect()))[0]
         try:
             lines = ["{} {} HTTP/1.1".format(method, path), "Host: " + self._address]
             lines += ["{}: {}".format(name, value) for name, value in headers.items()]
-            lines += ["Content-Length: {}".format(len(body)), "Connection: close", "", ""]
+            if "Connection" not in headers:
+                lines.append("Connection: close")
+            lines += ["Content-Length: {}".format(len(body)), "", ""]
             await _soon(_send(stream, "\r\n".join(lines).encode() + body))
             return stream, await self._read_head(stream, wait_s)
         except BaseException:

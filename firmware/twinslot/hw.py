@@ -33,20 +33,27 @@ def _slot_index(partition: Partition) -> int:
     return _APP_SLOTS.index(label)
 
 
-class Slot:
-    """An app slot, 0 or 1, that may be written: never the running one. Offsets are bytes."""
+class App:
+    """What runs, to be read. Offsets are bytes."""
+
+    def __init__(self, which: "int | str" = Partition.RUNNING) -> None:
+        self._partition = _partition(which)
+        self.size: int = self._partition.info()[3]
+
+    def read(self, offset: int, buffer: memoryview) -> None:
+        """`buffer` is filled from flash."""
+        sector, at = divmod(offset, otadata.SECTOR_BYTES)
+        self._partition.readblocks(sector, buffer, at)  # pyright: ignore[reportArgumentType] - any buffer will do
+
+
+class Slot(App):
+    """An app slot, 0 or 1, that may be written: never the running one."""
 
     def __init__(self, index: int) -> None:
         if index == running_slot():
             raise TwinslotError("the running slot is never written")
-        self._partition = _partition(_APP_SLOTS[index])
+        super().__init__(_APP_SLOTS[index])
         self.index = index
-        self.size: int = self._partition.info()[3]
-
-    def read(self, offset: int, buffer: memoryview) -> None:
-        """`buffer` is filled from the slot."""
-        sector, at = divmod(offset, otadata.SECTOR_BYTES)
-        self._partition.readblocks(sector, buffer, at)  # pyright: ignore[reportArgumentType] - any buffer will do
 
     def write_sector(self, sector: int, buffer: memoryview) -> None:
         """The sector has been erased and holds `buffer`, 4096 bytes."""
@@ -134,7 +141,7 @@ def save_record(value: dict) -> None:
     keep(_RECORD, data)
 
 
-def load_floor() -> "tuple[int, int, int] | None":
+def load_floor() -> "tuple[int, int, int, list | None] | None":
     """`record.floor_numbers` of the last record, kept apart from it; None when they can't be read either."""
     data = bytearray(record.FLOOR_BYTES)
     return record.floor_numbers(data) if load_blob(_FLOOR, data) else None
@@ -242,10 +249,19 @@ started_s = time.time()
 _EPOCH_S = 0 if time.gmtime(0)[0] == 1970 else 946684800  # the chip's own is 2000
 
 
-def clock_at_least(unix_s: int) -> None:
-    """The clock shows `unix_s`, Unix seconds, or later: one without a battery starts in 2000, when no certificate was
-    valid yet."""
-    set_clock(max(unix_s, int(time.time()) + _EPOCH_S))
+def clock_s() -> int:
+    """What the clock shows, Unix seconds."""
+    return int(time.time()) + _EPOCH_S
+
+
+def network_time_s() -> int:
+    """Unix seconds by a time server, for which nobody vouches; 0 when none answers, or this image has no `ntptime`."""
+    try:
+        import ntptime
+
+        return ntptime.time() + _EPOCH_S
+    except (ImportError, OSError, ValueError, IndexError):
+        return 0
 
 
 def set_clock(unix_s: int) -> None:

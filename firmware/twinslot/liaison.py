@@ -5,10 +5,12 @@ import gc
 import os
 import sys
 from binascii import hexlify
+from hashlib import sha256
 
 from micropython import const
 
-from . import hw
+from . import hw, keys
+from .clock import Clock
 from .errors import Rejected, Unreachable
 from .log import log
 from .server import Server
@@ -43,7 +45,7 @@ class Liaison:
         self._config = config
         self._record = record
         self._pace = pace
-        hw.clock_at_least(config.clock_s)
+        self._clock = Clock(config.clock_s)
         self._server = Server(config)
         self._chip = hw.chip_id()
         self._slot_size = slot_size
@@ -83,34 +85,46 @@ class Liaison:
             "slot_size": self._slot_size,
             "free_heap": gc.mem_free(),
             "reset_cause": hw.reset_cause(),
+            "trusted": [hexlify(sha256(key).digest()).decode() for key in keys.trusted(self._config, confirmed)],
         }
         if takes_operations:
             status["inventory"] = _inventory()
         if wait_s:
             status["wait"] = wait_s
-        self.orders = await self._server.ask("/check", status)
-        hw.set_clock(self._server.time_s)
+        self.orders = await self._ask("/check", status)
         self.offer = self.orders.pop("offer", None) or {}
 
     async def ask(self, path: str, document: dict) -> dict:
         """As `Server.ask`, when Wi-Fi is up."""
         await self._online()
-        return await self._server.ask(path, document)
+        return await self._ask(path, document)
 
     async def tell(self, event: str, about: dict, reason: str = "") -> None:
         """The server has been told what happens to the release `about`, if it could be reached."""
         body = {"id": random_id(), "event": event, "version": about["version"], "sequence": about["sequence"]}
         body["reason"] = reason[:200]
         try:
-            await self._server.ask("/report", body)
+            await self._ask("/report", body)
         except (Unreachable, Rejected) as error:
             log(error)
+
+    async def _ask(self, path: str, document: dict) -> dict:
+        """As `Server.ask`; the clock has learned from it."""
+        shown_s = hw.clock_s()
+        try:
+            answer = await self._server.ask(path, document)
+        except Unreachable as error:
+            if "validity" in str(error):  # mbedTLS, of a certificate
+                self._clock.doubt()
+            raise
+        self._clock.told(self._server.time_s, shown_s)
+        return answer
 
     async def _deliver_report(self) -> None:
         if not self._record.report:
             return
         try:
-            await self._server.ask("/report", self._record.report)
+            await self._ask("/report", self._record.report)
         except Rejected as error:
             log("report dropped:", error)
         self._record.acknowledge()

@@ -14,10 +14,14 @@ _TAIL_BYTES = 34
 _MAGIC = b"TWSM"
 _FORMAT = 1
 _NO_IMAGE = (0xFFFF, 0, 0, bytes(32))
+_KEYS = 4  # of the kind's byte: the release changes the trusted keys
+_ADDED_MAX = 3
+_TRUSTED_MAX = 4
 
 
 class Manifest:
-    """What was signed. `sha256` is the image's, raw bytes; sizes are bytes; `specification_size` is 0 for none."""
+    """What was signed. `sha256` is the image's, raw bytes; sizes are bytes; `specification_size` is 0 for none; `added`
+    are moduli, `retired` the SHA-256 of moduli."""
 
     def __init__(self, data: bytes) -> None:
         """Raises Refused("format") when `data` is no manifest of this format, to the last byte."""
@@ -26,6 +30,8 @@ class Manifest:
         magic, format_, self.kind, self.chip, self.sequence, self.security, self.size, self.sha256 = struct.unpack_from(
             _HEAD, data
         )
+        keys = self.kind & _KEYS
+        self.kind -= keys
         if magic != _MAGIC or format_ != _FORMAT or self.kind > BOTH or not self.sequence:
             raise Refused("format", "not a manifest of format 1")
         if self.kind == SPECIFICATION and (self.chip, self.security, self.size, self.sha256) != _NO_IMAGE:
@@ -40,7 +46,11 @@ class Manifest:
             if not 1 <= self.specification_size <= MAX_BYTES:
                 raise Refused("format", "a specification of {} bytes".format(self.specification_size))
             at += _TAIL_BYTES
-        if at != len(data):
+        self.added, self.retired = [], []
+        if keys:
+            self.added, at = _parts(data, at, rsa.SIZE_BYTES)
+            self.retired, at = _parts(data, at, 32)
+        if at != len(data) or keys and not self.added + self.retired:
             raise Refused("format", "wrong length")
 
     def names(self, data: bytes) -> bool:
@@ -52,6 +62,23 @@ class Manifest:
         except ValueError:
             return False
         return True
+
+    def trusted(self, before: "list[bytes]") -> "list[bytes]":
+        """What a board trusts that has trusted the keys `before` and confirms this release."""
+        after = [key for key in before if sha256(key).digest() not in self.retired]
+        for key in self.added:
+            if key not in after:
+                after.append(key)
+        return after
+
+
+def _parts(data: bytes, at: int, size: int) -> "tuple[list[bytes], int]":
+    """Up to three parts of `size` bytes each, their number before them; and where they would end if all were there."""
+    count = data[at] if at < len(data) else _ADDED_MAX + 1
+    end = at + 1 + count * size
+    if count > _ADDED_MAX:
+        raise Refused("format", "not up to {} keys".format(_ADDED_MAX))
+    return [data[start : start + size] for start in range(at + 1, end, size)], end
 
 
 def _text(data: bytes, at: int) -> "tuple[str, int]":
@@ -102,6 +129,11 @@ class Rules:
             (m.sequence <= self.failed_sequence, "failed_before", m.sequence),
             (image and not 0 < m.size <= self.slot_size, "size", m.size),
             (m.kind != IMAGE and not m.names(specification), "specification", "not what was signed"),
+            (
+                m.added + m.retired and not 1 <= len(m.trusted(self.trusted)) <= _TRUSTED_MAX,
+                "keys",
+                "none or too many would be trusted",
+            ),
         ):
             if refused:
                 raise Refused(reason, str(detail))

@@ -8,11 +8,13 @@
 | `report` | the body of a report that the server has not acknowledged, or null |
 
 A release is `version`, `sequence`, `security`, `sha256` (hex or null), `slot` (0 or 1), `place` (of its specification,
-0 or 1, or null for none). One on its way has also `kind` (what it carries; one that carries no image names the one that
-runs), `size` (bytes), `link` (where its file can be fetched for some minutes, empty for nowhere), `arms` (how often it
-was to be switched to), `switched` (whether the last of them was made: otadata alone can't tell, since a slot that an
-earlier trial left ABORTED looks the same), and `ended` (why its trial ended, when the device itself ended it). Records
-written before there were specifications have neither `kind` nor `place`: they are of images, without one.
+0 or 1, or null for none), `keys` (the place of the keys to trust, 0 or 1, and the digest of the configured ones that
+they replace, as `keys.py` tells; or null for the configured ones). One on its way has also `kind` (what it carries; one
+that carries no image names the one that runs), `size` (bytes), `link` (where its file can be fetched for some minutes,
+empty for nowhere), `arms` (how often it was to be switched to), `switched` (whether the last of them was made: otadata
+alone can't tell, since a slot that an earlier trial left ABORTED looks the same), and `ended` (why its trial ended,
+when the device itself ended it). Records written before there were specifications have neither `kind` nor `place`: they
+are of images, without one. Those written before keys could change have no `keys`.
 
 Power loss: the record lies in NVS, where a write leaves the old value or the new one (ESP-IDF, "NVS: Structure of a
 Page"). Nothing in it is about flash that has not been written and read back before.
@@ -20,7 +22,7 @@ Page"). Nothing in it is about flash that has not been written and read back bef
 
 import json
 import struct
-from binascii import hexlify
+from binascii import hexlify, unhexlify
 
 from .specification import IMAGE, LINK_MAX_BYTES, SPECIFICATION, free_place, place
 
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     from .manifest import Manifest
 
 MAX_BYTES = 1536
-FLOOR_BYTES = 12
+_FLOOR = "<IIIB8s"
+FLOOR_BYTES = 21
 
 
 def factory(version: str, slot: int) -> dict:
@@ -40,16 +43,20 @@ def factory(version: str, slot: int) -> dict:
     return {"confirmed": confirmed, "trial": None, "failed": 0, "report": None}
 
 
-def salvaged(version: str, floor: "tuple[int, int, int] | None") -> dict:
-    """The record of a board whose own can't be read, running `version`: what is left is its floor, if anything. Without
-    one, every offer is older than the board knows."""
-    sequence, security, failed = floor or (0xFFFFFFFF, 0, 0)
-    confirmed = _bare(version, sequence, security, -1)
+def salvaged(version: str, floor: "tuple[int, int, int, list | None] | None") -> dict:
+    """The record of a board whose own can't be read, running `version`: what is left is its floor, if anything, which
+    tells its keys too, so that none that was retired is trusted again. Without one, every offer is older than the board
+    knows."""
+    sequence, security, failed, keys = floor or (0xFFFFFFFF, 0, 0, None)
+    confirmed = dict(_bare(version, sequence, security, -1), keys=keys)
     return {"confirmed": confirmed, "trial": None, "failed": failed, "report": None}
 
 
-def release(manifest: "Manifest", confirmed: dict, running: int, link: object = None) -> dict:
-    """A release on its way, not switched to yet, to a board that keeps `confirmed` and runs the slot `running`."""
+def release(
+    manifest: "Manifest", confirmed: dict, running: int, link: object = None, configured: "str | None" = None
+) -> dict:
+    """A release on its way, not switched to yet, to a board that keeps `confirmed` and runs the slot `running`.
+    `configured` is the digest of the board's configured keys; None for a release that changes none."""
     alone = manifest.kind == SPECIFICATION
     if manifest.kind == IMAGE or not isinstance(link, str) or len(json.dumps(link).encode()) > LINK_MAX_BYTES:
         link = ""
@@ -61,7 +68,8 @@ def release(manifest: "Manifest", confirmed: dict, running: int, link: object = 
         "sha256": confirmed["sha256"] if alone else hexlify(manifest.sha256).decode(),
         "slot": running if alone else 1 - running,
         "kind": manifest.kind,
-        "place": confirmed.get("place") if manifest.kind == IMAGE else free_place(confirmed),
+        "place": confirmed.get("place") if manifest.kind == IMAGE else free_place(confirmed.get("place")),
+        "keys": [free_place((confirmed.get("keys") or [1])[0]), configured] if configured else confirmed.get("keys"),
         "link": link,
         "arms": 0,
         "switched": False,
@@ -88,12 +96,16 @@ def decode(data: "bytes | memoryview") -> dict:
 def floor(fields: dict) -> bytes:
     """What is stored apart from the record, and read when that can't be."""
     confirmed = fields["confirmed"]
-    return struct.pack("<III", confirmed["sequence"], confirmed["security"], fields["failed"])
+    place, configured = confirmed.get("keys") or (-1, "")
+    numbers = confirmed["sequence"], confirmed["security"], fields["failed"]
+    return struct.pack(_FLOOR, *numbers, place + 1, unhexlify(configured))
 
 
-def floor_numbers(data: "bytes | bytearray") -> "tuple[int, int, int]":
-    """Sequence and security version of the confirmed release, and the failed sequence, of a `floor`."""
-    return struct.unpack("<III", data)
+def floor_numbers(data: "bytes | bytearray") -> "tuple[int, int, int, list | None]":
+    """Sequence and security version of the confirmed release, the failed sequence, and the confirmed release's `keys`,
+    of a `floor`. What is missing at the end of one from before keys could change is zero."""
+    sequence, security, failed, place, configured = struct.unpack(_FLOOR, data)
+    return sequence, security, failed, [place - 1, hexlify(configured).decode()] if place else None
 
 
 class Record:
@@ -160,6 +172,7 @@ class Record:
         trial = self.trial
         confirmed: dict = {key: trial[key] for key in ("version", "sequence", "security", "sha256", "slot")}
         confirmed["place"] = place(self.confirmed, trial, True)
+        confirmed["keys"] = trial.get("keys", self.confirmed.get("keys"))
         # CUT: an image is valid in otadata, on trial here; the next boot finds that and confirms again. A specification
         # alone is on trial still, and gets another one.
         self._store(confirmed=confirmed, trial=None, report=_report(report_id, "confirmed", trial, ""))
@@ -203,7 +216,7 @@ class Record:
 def _bare(version: str, sequence: int, security: int, slot: int) -> dict:
     """A release of which no more is known."""
     release: dict = {"version": version, "sequence": sequence, "security": security, "sha256": None, "slot": slot}
-    release["place"] = None
+    release["place"] = release["keys"] = None
     return release
 
 

@@ -26,9 +26,9 @@ def decode(data: "bytes | memoryview") -> object:
     return json.loads(bytes(data))
 
 
-def free_place(confirmed: dict) -> int:
-    """The place that the confirmed release does not name: it may be written."""
-    return 1 if confirmed.get("place") == 0 else 0
+def free_place(kept: "int | None") -> int:
+    """The place that may be written beside the one that is kept, if there is any."""
+    return 1 if kept == 0 else 0
 
 
 def place(confirmed: dict, trial: dict, trial_runs: bool) -> "int | None":

@@ -1,4 +1,4 @@
-"""How an image gets into a slot, and how it is checked there. This version knows one way: the whole image, raw.
+"""What is written to a slot, and how it is checked there.
 
 Power loss: everything here writes to the slot that is not running, which nothing boots from until `set_boot`. The slot
 is its own record of progress: a sector that is right already is not written again.
@@ -10,13 +10,13 @@ from hashlib import sha256
 from micropython import const
 
 from .errors import TransferError
+from .hooks import load
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
+    from .download import Progress
     from .http import Client
-    from .hw import Slot
+    from .hw import App, Slot
 
 _SECTOR = const(4096)
 _PIECE = const(512)
@@ -28,64 +28,59 @@ _sector_buffer = bytearray(_SECTOR)  # made when the application imports this, w
 
 
 class Transfer:
-    """Puts images into slots. There is one, since there is one sector buffer."""
+    """Puts images into slots. There is one, since there is one `sector` on its way to flash; `piece` is for whoever
+    needs it until the next await."""
 
     def __init__(self) -> None:
-        self._sector = memoryview(_sector_buffer)
-        self._piece = memoryview(bytearray(_PIECE))
+        self.sector = memoryview(_sector_buffer)
+        self.piece = memoryview(bytearray(_PIECE))
 
     async def fetch(
-        self, client: "Client", path: str, size: int, slot: "Slot", progress: "Callable[[int], Awaitable[None]]"
+        self,
+        client: "Client",
+        paths: "tuple[str, str]",
+        size: int,
+        running: "tuple[App, bytes | None]",
+        slot: "Slot",
+        progress: "Progress",
     ) -> None:
-        """The slot begins with what `path` gave, `size` bytes. `progress(bytes so far)` is awaited after each sector.
+        """The slot begins with what `paths` gave, `size` bytes; the rest as in `Download`.
 
         Raises TransferError when it is not to be had so, Unreachable when the connection fails.
         """
         limit_s = _GRACE_S + size // _SLOWEST_BYTES_PER_S
+        download = load("twinslot.download").Download(paths, size, running, slot, self)
         try:
-            await asyncio.wait_for(self._fetch(client, path, size, slot, progress), limit_s)
+            await asyncio.wait_for(download.run(client, progress), limit_s)
         except asyncio.TimeoutError:
             raise TransferError("slower than {} bytes a second".format(_SLOWEST_BYTES_PER_S))
 
-    async def _fetch(
-        self, client: "Client", path: str, size: int, slot: "Slot", progress: "Callable[[int], Awaitable[None]]"
-    ) -> None:
-        stream, answer = await client.open("GET", path, {})
-        try:
-            if answer.status != 200:
-                raise TransferError("the server answered {}".format(answer.status))
-            if answer.length != size:
-                raise TransferError("{} bytes instead of {}".format(answer.length, size))
-            for sector in range((size + _SECTOR - 1) // _SECTOR):
-                length = min(_SECTOR, size - sector * _SECTOR)
-                got = 0
-                while got < length:
-                    got += await answer.readinto(self._sector[got:length])
-                self._write(slot, sector, length)
-                await progress(sector * _SECTOR + length)
-        finally:
-            await stream.wait_closed()
-
-    def _write(self, slot: "Slot", sector: int, length: int) -> None:
-        """The sector holds the bytes that came; it is left alone when it did already."""
+    async def write(self, slot: "Slot", at: int, length: int) -> None:
+        """The slot's sector at `at` holds the first `length` bytes of `sector`; it is left alone when it did already.
+        The application's tasks have had their turn just before."""
         for i in range(length, _SECTOR):
-            self._sector[i] = 0xFF
-        if not self._holds(slot, sector):
-            slot.write_sector(sector, self._sector)
+            self.sector[i] = 0xFF
+        if not self._holds(slot, at):
+            await asyncio.sleep(0)
+            slot.write_sector(at // _SECTOR, self.sector)
 
-    def _holds(self, slot: "Slot", sector: int) -> bool:
-        for at in range(0, _SECTOR, _PIECE):
-            slot.read(sector * _SECTOR + at, self._piece)
-            if self._piece != self._sector[at : at + _PIECE]:
+    def _holds(self, slot: "Slot", at: int) -> bool:
+        for i in range(0, _SECTOR, _PIECE):
+            slot.read(at + i, self.piece)
+            if self.piece != self.sector[i : i + _PIECE]:
                 return False
         return True
 
-    async def matches(self, slot: "Slot", size: int, digest: bytes) -> bool:
-        """Whether the slot, read back from flash, begins with the image of `size` bytes and SHA-256 `digest`."""
+    async def digest(self, slot: "Slot", at: int, length: int) -> bytes:
+        """The SHA-256 of so many bytes of the slot, read from flash."""
         image = sha256()
-        for at in range(0, size, _SECTOR):
-            part = self._sector[: min(_SECTOR, size - at)]
-            slot.read(at, part)
+        for past in range(at, at + length, _SECTOR):
+            part = self.sector[: at + length - past]
+            slot.read(past, part)
             image.update(part)
             await asyncio.sleep(0)
-        return image.digest() == digest
+        return image.digest()
+
+    async def matches(self, slot: "Slot", size: int, digest: bytes) -> bool:
+        """Whether the slot, read back from flash, begins with the image of `size` bytes and SHA-256 `digest`."""
+        return await self.digest(slot, 0, size) == digest

@@ -1,0 +1,34 @@
+"""The keys that this board trusts: the configured ones, until a confirmed release has changed them.
+
+The whole set that a release leads to lies in NVS as `keys0` or `keys1` (`places.py`), moduli of 384 bytes. The
+release's `keys` in the record names the place, and by its digest the configured list that the set is to replace: once
+the board was provisioned with another list, that one counts, even if the set can't be read.
+"""
+
+from binascii import hexlify
+from hashlib import sha256
+
+from . import places
+from .log import log
+from .rsa import SIZE_BYTES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .config import Config
+
+
+def digest(config: "Config") -> str:
+    """What stands for the configured list in the record: 16 hex digits."""
+    return hexlify(sha256(b"".join(config.trusted)).digest()[:8]).decode()
+
+
+def trusted(config: "Config", confirmed: dict) -> "list[bytes]":
+    """The moduli that count while the record keeps `confirmed`. None at all when NVS has lost them: those that were
+    retired must not come back."""
+    place, configured = confirmed.get("keys") or (0, "")
+    if configured != digest(config):
+        return config.trusted
+    data = bytes(places.load("keys", place))
+    if not data:
+        log("the trusted keys can't be read; provision the board again")
+    return [data[at : at + SIZE_BYTES] for at in range(0, len(data), SIZE_BYTES)]
