@@ -8,13 +8,14 @@ what is left is the flash file.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from twinslot_sim import bootloader
-from twinslot_sim.chip import Chip, Reset
+from twinslot_sim.chip import Chip, Reply, Reset
 from twinslot_sim.console import Console
 from twinslot_sim.nor import Nor, PowerCut
 from twinslot_sim.processor import Processor
@@ -24,6 +25,7 @@ from twinslot_sim.serial_port import SerialPort
 class Board:
     """A board with its flash file, its serial port and its access point.
 
+    `time_server` tells Unix seconds when it is asked over the network; there is none at first.
     `on_output` is given everything that the board prints. `cut_at_op`, `keep_bytes` and `like_chip` are the Nor's;
     power that is cut returns at once.
     """
@@ -41,6 +43,7 @@ class Board:
     ) -> None:
         self.boots = 0
         self.access_point = True
+        self.time_server: Callable[[], int] | None = None
         self._flash = flash
         self._interpreter = interpreter
         self._heap_bytes = heap_bytes
@@ -112,7 +115,7 @@ class Board:
         for line in booted.log:
             self._say(line.encode() + b"\r\n")
         self._console = self._new_console()
-        chip = self._chip = Chip(self._nor, booted, cause, rtc_memory, lambda: self.access_point)
+        chip = self._chip = Chip(self._nor, booted, cause, rtc_memory, lambda: self.access_point, self._network_time)
         self._run_main = True
         try:
             while True:
@@ -135,6 +138,11 @@ class Board:
         finally:
             off.cancel()
             self._processor.kill()
+
+    def _network_time(self) -> Reply:
+        if self.time_server is None:
+            return -errno.ETIMEDOUT, b""
+        return 0, self.time_server().to_bytes(4, "little")
 
     def _power_returns(self) -> None:
         self._ops_before += self._nor.ops

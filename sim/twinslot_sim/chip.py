@@ -39,7 +39,13 @@ class Chip:
     """
 
     def __init__(
-        self, nor: Nor, booted: BootResult, cause: Reset, rtc_memory: bytes, access_point: Callable[[], bool]
+        self,
+        nor: Nor,
+        booted: BootResult,
+        cause: Reset,
+        rtc_memory: bytes,
+        access_point: Callable[[], bool],
+        network_time: Callable[[], Reply],
     ) -> None:
         self.cause = cause
         self.rtc_memory = rtc_memory
@@ -75,6 +81,7 @@ class Chip:
             Op.RTC_GET: lambda a, b, data: (0, self.rtc_memory),
             Op.WLAN: self._wlan,
             Op.CLOCK: self._clock,
+            Op.NETWORK_TIME: lambda a, b, data: network_time(),
         }
 
     def start_block(self, run_main: bool) -> bytes:

@@ -111,12 +111,12 @@ def fetch(folder: Path, arch: str, *, archive: str = ARCHIVE, keyring: Path = KE
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as name:
         work = Path(name)
-        configuration = _configure(work, arch, archive, keyring)
-        _apt(configuration, work, ["update"], f"read the package index of {archive}")
-        _apt(configuration, work, ["download", *PACKAGES], f"download packages from {archive}")
+        configuration = configure(work, arch, archive, keyring)
+        apt(configuration, work, ["update"], f"read the package index of {archive}")
+        apt(configuration, work, ["download", *PACKAGES], f"download packages from {archive}")
         (work / "new").mkdir()
         for package in sorted(work.glob("*.deb")):
-            _unpack(package, work / "new" / arch)
+            unpack(package, work / "new" / arch)
         argv = command(work / "new" / arch)
         if argv is None or not works(argv):
             raise FetchError(f"the {arch} build of MicroPython does not run on this machine")
@@ -154,13 +154,13 @@ def _fetched_now(folder: Path, say: Callable[[str], None]) -> List[str]:
     return fetch(folder, last)
 
 
-def _configure(work: Path, arch: str, archive: str, keyring: Path) -> Path:
+def configure(work: Path, arch: str, archive: str = ARCHIVE, keyring: Path = KEYRING, suite: str = SUITE) -> Path:
     """`work` holds an apt configuration of its own, whose path is returned; it is read after the machine's."""
     for part in ("sources", "lists/partial", "cache/archives/partial", "state"):
         (work / part).mkdir(parents=True)
     (work / "status").touch()
     (work / "sources" / "debian.sources").write_text(
-        f"Types: deb\nURIs: {archive}\nSuites: {SUITE}\nComponents: main\nSigned-By: {keyring}\n"
+        f"Types: deb\nURIs: {archive}\nSuites: {suite}\nComponents: main\nSigned-By: {keyring}\n"
     )
     settings = {
         "Dir::Etc::sourcelist": "/dev/null",
@@ -189,7 +189,7 @@ def _configure(work: Path, arch: str, archive: str, keyring: Path) -> Path:
     return path
 
 
-def _apt(configuration: Path, work: Path, arguments: List[str], purpose: str) -> None:
+def apt(configuration: Path, work: Path, arguments: List[str], purpose: str) -> None:
     """apt-get did `purpose`; raises `FetchError` with apt's own words when it did not."""
     done = subprocess.run(
         ["apt-get", "-qq", "-c", str(configuration), *arguments],
@@ -204,7 +204,7 @@ def _apt(configuration: Path, work: Path, arguments: List[str], purpose: str) ->
         raise FetchError(f"could not {purpose}:\n{said}\nIs this machine offline? If it stays so:\n{HOW_TO_GET_ONE}")
 
 
-def _unpack(package: Path, folder: Path) -> None:
+def unpack(package: Path, folder: Path) -> None:
     """`folder` has the package's files; raises `FetchError` when it can't be unpacked, such as on a full disk."""
     done = subprocess.run(
         ["dpkg-deb", "-x", str(package), str(folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False

@@ -34,6 +34,7 @@ class Op(IntEnum):
     #            → payload: code to run, status 0 as a file, 1 as an interactive line
     CLOCK = 20  # a 0: read, 1: set to b seconds since 1970 → payload: u32 seconds since 1970
     PROGRAM_STARTS = 21  # boot.py is next, and Ctrl-C will stop it
+    NETWORK_TIME = 22  # → payload: u32 seconds since 1970, by a time server on the network
 
 
 START = struct.Struct("<IIBBBB6sxx")

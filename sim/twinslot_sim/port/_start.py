@@ -97,10 +97,12 @@ def _run_code(code, single, scope):
 def run(scope):
     """The board has been switched on; returns when a soft reset is due."""
     import ssl
+    import time
 
     import esp32  # noqa: F401 - built in on a chip, so never looked up in a file system
     import machine
     import network
+    import ntptime
 
     for name in list(scope):
         if name != "__name__":

@@ -50,8 +50,7 @@ class WDT:
 class RTC:
     def datetime(self, value=None):
         if value is None:
-            now = int.from_bytes(_chip.call(20)[1], "little")
-            y, mo, d, h, mi, s, wd = time.gmtime(now)[:7]
+            y, mo, d, h, mi, s, wd = time.gmtime()[:7]
             return y, mo, d, wd, h, mi, s, 0
         y, mo, d, _, h, mi, s = value[:7]
         _chip.call(20, 1, time.mktime((y, mo, d, h, mi, s, 0, 0)))
