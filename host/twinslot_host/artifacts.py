@@ -17,7 +17,7 @@ from twinslot_host.errors import TooLarge
 
 @dataclass(frozen=True)
 class Incoming:
-    """An upload that is complete and synced, under a temporary name."""
+    """An upload, or what was made of one, complete and synced under a temporary name."""
 
     path: Path
     sha256: str
@@ -72,6 +72,15 @@ class Artifacts:
     def discard(self, sha256: str) -> None:
         """The artifact is gone. The caller has seen that nothing uses it."""
         self.path(sha256).unlink(missing_ok=True)
+
+
+def written(path: Path, content: bytes) -> Incoming:
+    """The content is in the file, synced. Raises StorageFull when the disk is full."""
+    with full_disk_told(), created(path) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return Incoming(path, hashlib.sha256(content).hexdigest(), len(content))
 
 
 async def receive(path: Path, chunks: AsyncIterator[bytes]) -> Incoming:

@@ -50,6 +50,12 @@ RETRY_MOST_S = 60  # after a 503; devices come back at any time between the two
 POLL_SPREAD = 0.1  # of the interval, up or down
 POLL_STRETCH = 5  # times the interval, at the limit of requests in progress
 
+DELTA_S = 1800.0  # for the process that makes one
+DELTA_NICENESS = 19  # of that process: what nobody else wants of the processor
+DELTA_TRIES = 3  # that fail, of the same pair of images
+DELTA_AGAIN_S = 600.0  # between two of them
+DELTAS_WAITING = 100  # to be made; more are asked for again by later check-ins
+
 POLL_LIMIT_S = 24 * 3600  # between two check-ins
 GRACE_LIMIT_S = 365 * 24 * 3600  # in which a token is valid beside the one that replaced it
 TAGS_LIMIT = 32  # of a device

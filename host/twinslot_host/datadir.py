@@ -7,8 +7,8 @@
 | `twinslot.db` | the store |
 | `jwt.key`, `nonce.key`, `link.key` | 32 random bytes each, in hex |
 | `signing.pem` | the server's RSA-3072 private key |
-| `artifacts/ab/<sha256>` | images by content |
-| `incoming/` | uploads that are not finished; emptied at start |
+| `artifacts/ab/<sha256>` | files of releases and packages, and transfers, by content |
+| `incoming/` | uploads and transfers that are not finished; emptied at start |
 """
 
 import errno

@@ -12,6 +12,12 @@ class Metrics:
         self.offers = Counter("twinslot_offers", "Offers made in answers to check-ins", registry=self._registry)
         self.reports = Counter("twinslot_reports", "Reports accepted, by event", ["event"], registry=self._registry)
         self.uploads = Counter("twinslot_uploads", "Releases and packages uploaded", registry=self._registry)
+        self.deltas = Counter(
+            "twinslot_deltas",
+            "Transfers against the running image, by what came of making them",
+            ["outcome"],
+            registry=self._registry,
+        )
         self.operations_sent = Counter(
             "twinslot_operations_sent", "Operations in answers to check-ins, by kind", ["kind"], registry=self._registry
         )

@@ -9,18 +9,19 @@ from pathlib import Path
 
 from aiohttp import web
 
-from twinslot_host import first_start
+from twinslot_host import first_start, upkeep
 from twinslot_host.artifacts import Artifacts
 from twinslot_host.config import LINK_LIFE_S
 from twinslot_host.datadir import DATABASE, JWT_KEY, LINK_KEY, NONCE_KEY, secret
+from twinslot_host.deltas import Deltas
 from twinslot_host.held import HeldCheckIns
 from twinslot_host.issuer import Issuer, Trusted
 from twinslot_host.metrics import Metrics
 from twinslot_host.pacing import Pacing
 from twinslot_host.passwords import Passwords
 from twinslot_host.signing import Signer
-from twinslot_host.store import accounts, files
-from twinslot_host.store.database import Connection, Database
+from twinslot_host.store import accounts
+from twinslot_host.store.database import Database
 from twinslot_host.throttle import Throttle
 
 
@@ -42,6 +43,7 @@ class Services:
     issuer: Issuer | None
     held: HeldCheckIns
     pacing: Pacing
+    deltas: Deltas
 
     def now_s(self) -> int:
         """The time in Unix seconds."""
@@ -68,7 +70,8 @@ async def opened(
     link_life_s: int = LINK_LIFE_S,
     issuer: Trusted | None = None,
 ) -> AsyncIterator[Services]:
-    """The services of a data directory that the caller holds; its first account exists, and no orphaned artifact.
+    """The services of a data directory that the caller holds; its first account exists, no orphaned artifact, and a
+    transfer of every image.
 
     `clock_us` is the only clock that decides anything. `link_life_s` is for how long a link to a file is good, `issuer`
     whose tokens are taken in place of this server's own; None: nobody else's.
@@ -83,8 +86,9 @@ async def opened(
         artifacts = Artifacts(data)
         async with database.write() as db:
             await accounts.ensure_first(db, clock_us() // 1000)
-            if not first:
-                await _discard_orphans(db, artifacts)
+        if not first:
+            await upkeep.discard_orphans(database, artifacts)
+            await upkeep.make_transfers(database, artifacts)
         first_start.ended(data)
         yield Services(
             database=database,
@@ -101,12 +105,7 @@ async def opened(
             issuer=None if issuer is None else Issuer(issuer, clock_us),
             held=HeldCheckIns(),
             pacing=Pacing(),
+            deltas=Deltas(),
         )
     finally:
         await database.close()
-
-
-async def _discard_orphans(db: Connection, artifacts: Artifacts) -> None:
-    for sha256 in list(artifacts.stored()):
-        if not await files.uses(db, sha256):
-            artifacts.discard(sha256)

@@ -1,7 +1,7 @@
 """Whether a release may go to a device at all, and why not."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from twinslot_host.domain.dates import date
 from twinslot_host.domain.filters import Filter, Subject, matches
@@ -15,7 +15,8 @@ class Device:
     """What a device last told of itself; `version` is None before its first check-in.
 
     `failed` holds the sequences that it has rolled back or refused, `security_version` is that of the image which it
-    has confirmed.
+    has confirmed. `trusted` are the signers whose keys it says it trusts (fingerprints, or SERVER), None when it does
+    not say.
     """
 
     app: str | None
@@ -27,16 +28,19 @@ class Device:
     failed: frozenset[int]
     security_version: int
     subject: Subject
+    trusted: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
 class Policy:
-    """The device's group: its application, the signers it trusts (fingerprints, or SERVER), and the id of the release
-    that it is held at, None when it is held at none."""
+    """The device's group: its application, the signers it trusts (fingerprints, or SERVER), the id of the release that
+    it is held at, None when it is held at none, and the signers that it trusted, with the time when they were retired.
+    """
 
     app: str
     trusted: frozenset[str]
     target: int | None
+    retired_at_ms: Mapping[str, int] = field(default_factory=dict)
 
 
 def unready_reason(device: Device, policy: Policy, target: Release | None) -> str | None:
@@ -74,6 +78,7 @@ def unfit_reason(
     return (
         (_unmatched_reason(device, release, filters, now_ms) if target is None else None)
         or _untrusted_reason(policy, release)
+        or _unproven_reason(device, release)
         or _unbootable_reason(device, release)
     )
 
@@ -122,11 +127,24 @@ def _unmatched_reason(device: Device, release: Release, filters: Mapping[str, Fi
 def _untrusted_reason(policy: Policy, release: Release) -> str | None:
     if release.signed_by in policy.trusted:
         return None
+    retired_at_ms = policy.retired_at_ms.get(release.signed_by)
+    if retired_at_ms is not None:
+        return None if release.created_at_ms <= retired_at_ms else "the key that signed it was retired before"
     if release.signed_by == SERVER:
         return "the server signed it, and the device's group trusts only its publisher's key"
     if SERVER in policy.trusted:
         return "a publisher signed it, and the device's group trusts only the server's key"
     return "a publisher signed it with a key that the device's group does not trust"
+
+
+def _unproven_reason(device: Device, release: Release) -> str | None:
+    """Why the device itself would refuse the signature or the keys that the release brings; None when it would not, or
+    does not tell."""
+    if device.trusted is None:
+        return "it changes keys, and the device's own package is too old for that" if release.changes_keys else None
+    if not device.trusted:
+        return "the device trusts no key any more; provision it again"
+    return None if release.signed_by in device.trusted else "the device does not trust the key that signed it yet"
 
 
 def _unbootable_reason(device: Device, release: Release) -> str | None:

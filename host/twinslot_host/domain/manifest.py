@@ -3,7 +3,7 @@
 | offset | type | field |
 | --- | --- | --- |
 | 0 | 4 bytes | `TWSM` |
-| 4 | u8, u8 | format 1, kind: 0 an image, 1 a specification, 2 both |
+| 4 | u8, u8 | format 1, kind: 0 an image, 1 a specification, 2 both; 4 more when it changes the trusted keys |
 | 6 | u16 | chip; 0xFFFF for kind 1 |
 | 8 | u32 | sequence |
 | 12 | u32 | security version; 0 for kind 1 |
@@ -11,17 +11,22 @@
 | 20 | 32 bytes | SHA-256 of the image; zeros for kind 1 |
 | 52 | u8, bytes | application, UTF-8 |
 | … | u8, bytes | version, ASCII |
-| … | u16, 32 bytes | kinds 1 and 2 only: size of the specification, 1 to 2048 bytes, and its SHA-256 |
+| … | u16, 32 bytes | kinds 1, 2, 5, 6 only: size of the specification, 1 to 2048 bytes, and its SHA-256 |
+| … | u8, a times 384 bytes | kinds 4 to 6 only: a, 0 to 3, and as many moduli to trust |
+| … | u8, r times 32 bytes | kinds 4 to 6 only: r, 0 to 3, and as many SHA-256 of moduli to trust no more; not both 0 |
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twinslot_host.domain.json_values import SPECIFICATION_LIMIT_BYTES
+from twinslot_host.domain.signature import KEY_BYTES, fingerprint
 from twinslot_host.domain.versions import parsed
 from twinslot_host.errors import Invalid
 
 IMAGE, SPECIFICATION, BOTH = 0, 1, 2  # the kinds
+TRUSTED_LIMIT = 4  # keys that a device trusts after a change
 CHIP_ANY = 0xFFFF
 
 _FIXED = struct.Struct("<4sBBHIII32s")
@@ -30,6 +35,9 @@ _MAGIC = b"TWSM"
 _FORMAT = 1
 _NO_IMAGE = (CHIP_ANY, 0, 0, bytes(32))  # chip, security version, size and SHA-256 of kind 1
 _TEXT_LIMIT_BYTES = 64
+_KEYS = 4  # of the kind's byte
+_KEYS_LIMIT = 3
+_DIGEST_BYTES = 32
 
 
 class ManifestError(Invalid):
@@ -38,7 +46,10 @@ class ManifestError(Invalid):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a signature vouches for; the specification's SHA-256 is empty for an image alone."""
+    """What a signature vouches for; the specification's SHA-256 is empty for an image alone.
+
+    `added` are the moduli to trust, `retired` the fingerprints of those to trust no more.
+    """
 
     app: str
     version: str
@@ -50,6 +61,19 @@ class Manifest:
     kind: int = IMAGE
     specification_size_bytes: int = 0
     specification_sha256: bytes = b""
+    added: tuple[bytes, ...] = ()
+    retired: tuple[str, ...] = ()
+
+    @property
+    def changes_keys(self) -> bool:
+        """Whether a device that confirms the release trusts other keys than before."""
+        return bool(self.added or self.retired)
+
+    def trusted(self, before: Sequence[str]) -> list[str]:
+        """What a device trusts, by fingerprint, that has trusted the keys `before` and confirms the release."""
+        kept = [name for name in before if name not in self.retired]
+        added = dict.fromkeys(fingerprint(modulus) for modulus in self.added)
+        return kept + [name for name in added if name not in kept]
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -57,7 +81,7 @@ def encode(manifest: Manifest) -> bytes:
     fixed = _FIXED.pack(
         _MAGIC,
         _FORMAT,
-        manifest.kind,
+        manifest.kind | (_KEYS if manifest.changes_keys else 0),
         manifest.chip,
         manifest.sequence,
         manifest.security_version,
@@ -65,9 +89,13 @@ def encode(manifest: Manifest) -> bytes:
         manifest.sha256,
     )
     texts = b"".join(bytes([len(text)]) + text for text in (manifest.app.encode(), manifest.version.encode()))
-    if manifest.kind == IMAGE:
-        return fixed + texts
-    return fixed + texts + _SPECIFICATION.pack(manifest.specification_size_bytes, manifest.specification_sha256)
+    data = fixed + texts
+    if manifest.kind != IMAGE:
+        data += _SPECIFICATION.pack(manifest.specification_size_bytes, manifest.specification_sha256)
+    if manifest.changes_keys:
+        for parts in (manifest.added, [bytes.fromhex(name) for name in manifest.retired]):
+            data += bytes([len(parts)]) + b"".join(parts)
+    return data
 
 
 def decode(data: bytes) -> Manifest:
@@ -75,21 +103,24 @@ def decode(data: bytes) -> Manifest:
     if len(data) < _FIXED.size:
         raise ManifestError("manifest: it is too short")
     magic, layout, kind, chip, sequence, security, size_bytes, sha256 = _FIXED.unpack_from(data)
+    keys, kind = kind & _KEYS, kind & ~_KEYS
     if magic != _MAGIC or layout != _FORMAT or kind not in (IMAGE, SPECIFICATION, BOTH):
-        raise ManifestError("manifest: it is not of format 1, kind 0 to 2; sign with this version's tools")
+        raise ManifestError("manifest: it is not of format 1, kind 0 to 2 or 4 to 6; sign with this version's tools")
     if kind == SPECIFICATION and (chip, security, size_bytes, sha256) != _NO_IMAGE:
         raise ManifestError("manifest: it is for a specification alone, and tells of an image")
     app, at = _text(data, _FIXED.size, "application")
     version, at = _text(data, at, "version")
     specification_size, specification_sha256, at = _specification(data, at) if kind != IMAGE else (0, b"", at)
+    added, retired, at = _keys(data, at) if keys else ((), (), at)
     if at != len(data):
-        raise ManifestError("manifest: bytes follow its end")
+        raise ManifestError("manifest: it is longer or shorter than it says")
     if sequence == 0:
         raise ManifestError("manifest: its sequence is 0, where 1 is the lowest")
     if parsed(version) is None:
         raise ManifestError("manifest: its version is not semver 2.0.0")
+    specified = specification_size, specification_sha256
     return Manifest(
-        app, version, sequence, security, chip, size_bytes, sha256, kind, specification_size, specification_sha256
+        app, version, sequence, security, chip, size_bytes, sha256, kind, *specified, added=added, retired=retired
     )
 
 
@@ -112,3 +143,22 @@ def _specification(data: bytes, at: int) -> tuple[int, bytes, int]:
     if not 1 <= size_bytes <= SPECIFICATION_LIMIT_BYTES:
         raise ManifestError(f"manifest: its specification is not of 1 to {SPECIFICATION_LIMIT_BYTES} bytes")
     return size_bytes, sha256, end
+
+
+def _keys(data: bytes, at: int) -> tuple[tuple[bytes, ...], tuple[str, ...], int]:
+    added, at = _parts(data, at, KEY_BYTES, "keys to trust")
+    retired, at = _parts(data, at, _DIGEST_BYTES, "keys to trust no more")
+    if not added and not retired:
+        raise ManifestError("manifest: it is of a kind that changes keys, and changes none")
+    if not all(modulus[0] & 0x80 and modulus[-1] & 1 for modulus in added):
+        raise ManifestError("manifest: a key to trust is no modulus of 3072 bits")
+    return tuple(added), tuple(digest.hex() for digest in retired), at
+
+
+def _parts(data: bytes, at: int, size_bytes: int, what: str) -> tuple[list[bytes], int]:
+    """Parts of one size with their number before them; and where they would end if all were there."""
+    count = data[at] if at < len(data) else _KEYS_LIMIT + 1
+    end = at + 1 + count * size_bytes
+    if count > _KEYS_LIMIT:
+        raise ManifestError(f"manifest: it has not 0 to {_KEYS_LIMIT} {what}")
+    return [data[start : start + size_bytes] for start in range(at + 1, end, size_bytes)], end

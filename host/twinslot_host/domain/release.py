@@ -39,7 +39,8 @@ class Release:
 
     `specification` is compact JSON, the bytes that devices get; `metadata` JSON that they don't. `waits_for_file`: it
     is offered only with a file; `lost_file`: its file was deleted, and it waits for another. `sequences` are those of
-    its signatures that are not void, the current one last; there may be none.
+    its signatures that are not void, the current one last; there may be none. `changes_keys`: a device that confirms it
+    trusts other keys than before.
     """
 
     id: int
@@ -55,6 +56,7 @@ class Release:
     file: File | None
     filters: tuple[Targeting, ...]
     sequences: tuple[int, ...]
+    changes_keys: bool = False
 
     @property
     def sequence(self) -> int | None:

@@ -9,7 +9,7 @@ The decision about one release, in this order; the first that applies is its rea
 4. the rollout reaches nobody (`suspended`, or `targeted` without a filter), or the version can't follow the one that
    runs (not higher, or not in upgradable_from)
 5. it is `targeted`, and none of its filters matches the device, or none that does lets it through yet
-6. no key that the group trusts signed it
+6. no key that the group trusts signed it, or none that the device says it trusts
 7. its image is for another chip, or larger than the slot
 8. it failed on this device
 9. its image's security version is below the confirmed one

@@ -7,7 +7,7 @@ from twinslot_host.domain.manifest import SPECIFICATION
 from twinslot_host.domain.queue import TAKING, Operation
 from twinslot_host.domain.release import Release
 from twinslot_host.domain.rollout import Offer
-from twinslot_host.flows import offers, sending, server_signing
+from twinslot_host.flows import delivery, offers, sending, server_signing
 from twinslot_host.flows.entry import Visitor, admit, admitted, current_group
 from twinslot_host.held import HeldCheckIn
 from twinslot_host.services import Services
@@ -24,11 +24,12 @@ _FAILURES = ("rolled_back", "refused")
 
 @dataclass(frozen=True)
 class Offered:
-    """What the answer to a check-in offers, of which release."""
+    """What the answer to a check-in offers, of which release; `transfer` is the digest of what carries its image."""
 
     release: Release
     manifest: bytes
     signature: bytes
+    transfer: str | None
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,8 @@ async def _given(db: Connection, services: Services, device: Device, inventory: 
         await _note_offer(db, device, None)
         return Given(device.id, operation)
     group = await current_group(db, device)
-    offer = (await offers.decide(db, device, group, now_ms)).offer
-    offered = None if offer is None else await _offered(db, services, group, offer)
+    offer = (await offers.decide(db, services, device, group, now_ms)).offer
+    offered = None if offer is None else await _offered(db, services, device, group, offer)
     await _note_offer(db, device, offer)
     asked = inventory != device.inventory_digest or services.held.wants_inventory(device.id)
     return Given(device.id, None, offered, takes and asked)
@@ -173,9 +174,12 @@ async def _note_offer(db: Connection, device: Device, offer: Offer | None) -> No
         await devices.offered(db, device.id, sequence)
 
 
-async def _offered(db: Connection, services: Services, group: Group, offer: Offer) -> Offered:
+async def _offered(db: Connection, services: Services, device: Device, group: Group, offer: Offer) -> Offered:
     signed = await (_signed_anew(db, services, group, offer) if offer.sign_anew else _signed(db, group, offer))
-    return Offered(offer.release, signed.manifest, signed.signature)
+    way = await delivery.choose(db, device, group, offer.release)
+    if way is not None and way.wanted is not None:
+        services.deltas.want(way.wanted)
+    return Offered(offer.release, signed.manifest, signed.signature, None if way is None else way.sha256)
 
 
 async def _signed(db: Connection, group: Group, offer: Offer) -> Signed:

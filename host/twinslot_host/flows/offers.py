@@ -8,6 +8,7 @@ from twinslot_host.domain.eligibility import Device as Known
 from twinslot_host.domain.eligibility import Policy
 from twinslot_host.domain.filters import Filter, Subject
 from twinslot_host.domain.release import SERVER, Release
+from twinslot_host.domain.signature import fingerprint
 from twinslot_host.flows.entry import current_group
 from twinslot_host.services import Services
 from twinslot_host.store import applications, device_lists, device_tags, failures, filters, group_keys, releases
@@ -28,10 +29,10 @@ class Terms:
     last_sequence: int
 
 
-async def decide(db: Connection, device: Device, group: Group, now_ms: int) -> rollout.Decision:
+async def decide(db: Connection, services: Services, device: Device, group: Group, now_ms: int) -> rollout.Decision:
     """What the device gets now, and why; nothing is changed."""
     failed, tags = await failures.of_device(db, device.id), await device_tags.of_device(db, device.id)
-    return _decided(device, failed, tags, await _terms(db, group), now_ms)
+    return _decided(services, device, failed, tags, await _terms(db, group), now_ms)
 
 
 async def to_any_of(services: Services, rows: Sequence[int]) -> AsyncIterator[int]:
@@ -47,14 +48,14 @@ async def to_any_of(services: Services, rows: Sequence[int]) -> AsyncIterator[in
                 groups[device.group] = await _terms(db, await current_group(db, device))
             terms = groups[device.group]
             its = failed.get(device.id, frozenset()), tags.get(device.id, [])
-            if terms.releases and _decided(device, *its, terms, services.now_ms()).offer is not None:
+            if terms.releases and _decided(services, device, *its, terms, services.now_ms()).offer is not None:
                 yield device.id
 
 
 async def explain(services: Services, device: Device) -> rollout.Decision:
     """As `decide`, for a person who asks."""
     db = services.database.reader
-    return await decide(db, device, await current_group(db, device), services.now_ms())
+    return await decide(db, services, device, await current_group(db, device), services.now_ms())
 
 
 async def subject(db: Connection, device: Device) -> Subject:
@@ -63,14 +64,14 @@ async def subject(db: Connection, device: Device) -> Subject:
 
 
 async def trusted_moduli(db: Connection, services: Services, group: Group) -> list[bytes]:
-    """The keys that the group's devices trust, as devices keep them."""
+    """The keys that the group's devices are to trust, as devices keep them."""
     if group.trust == SERVER:
         return [services.signer.modulus]
     return list((await group_keys.of_group(db, group.id)).values())
 
 
 def _decided(
-    device: Device, failed: frozenset[int], tags: Sequence[str], terms: Terms, now_ms: int
+    services: Services, device: Device, failed: frozenset[int], tags: Sequence[str], terms: Terms, now_ms: int
 ) -> rollout.Decision:
     known = Known(
         app=device.app,
@@ -82,8 +83,15 @@ def _decided(
         failed=failed,
         security_version=device.security_version,
         subject=_subject(device, tags),
+        trusted=None if device.trusted is None else _signers(services, device.trusted),
     )
     return rollout.decide(known, terms.policy, terms.releases, terms.filters, terms.last_sequence, now_ms)
+
+
+def _signers(services: Services, trusted: Sequence[str]) -> frozenset[str]:
+    """Whose keys these are, as `signed_by` has it."""
+    own = fingerprint(services.signer.modulus)
+    return frozenset(SERVER if each == own else each for each in trusted)
 
 
 def _subject(device: Device, tags: Sequence[str]) -> Subject:
@@ -98,7 +106,7 @@ async def _terms(db: Connection, group: Group) -> Terms:
 
 async def _policy(db: Connection, group: Group) -> Policy:
     trusted = (SERVER,) if group.trust == SERVER else await group_keys.of_group(db, group.id)
-    return Policy(group.app, frozenset(trusted), group.target_release)
+    return Policy(group.app, frozenset(trusted), group.target_release, await group_keys.retired(db, group.id))
 
 
 async def _filters(db: Connection, group: Group, candidates: list[Release]) -> dict[str, Filter]:

@@ -34,6 +34,7 @@ async def add(services: Services, caller: Caller, name: str, version: str, files
         await packages.add(db, package, its)
         detail = {"files": [each.path for each in its]}
         await audit.add(db, caller, "package.create", _subject(package), package.created_at_ms, detail)
+    services.metrics.uploads.inc()
     return package
 
 
@@ -56,8 +57,7 @@ async def remove(services: Services, caller: Caller, package: str) -> None:
         files = await packages.files_of(db, found.id)
         await packages.remove(db, found.id)
         await audit.add(db, caller, "package.delete", _subject(found), services.now_ms())
-    for file in files:
-        await uploads.discard_unused(services, file.sha256)
+    await uploads.discard_unused(services, *(file.sha256 for file in files))
 
 
 async def package_of(db: Connection, account: str, package: str) -> Package:

@@ -10,7 +10,7 @@ from twinslot_host.domain.manifest import Manifest
 from twinslot_host.domain.release import SERVER, Release
 from twinslot_host.domain.signature import verified
 from twinslot_host.errors import Conflict, Invalid
-from twinslot_host.flows import server_signing, steps, uploads
+from twinslot_host.flows import key_changes, server_signing, steps, uploads
 from twinslot_host.flows.steps import Fields
 from twinslot_host.services import Services
 from twinslot_host.store import applications, files, group_keys, signatures
@@ -59,7 +59,7 @@ async def publish(
     There is a specification or an upload, or both.
     """
     file = None if incoming is None else await uploads.image_file(steps.FILE_NAME, incoming)
-    async with uploads.kept(services, incoming) as db:
+    async with uploads.kept_file(services, incoming, file) as db:
         application = await applications.ensure(db, caller.account, draft.app, services.now_ms())
         await steps.check_free(db, application, draft.version)
         if file is not None:
@@ -90,7 +90,10 @@ async def _signer(db: Connection, application: Application, draft: Draft) -> str
     for name, modulus in keys.items():
         if verified(modulus, draft.manifest, draft.signature):
             return name
-    raise Invalid(f"signature: none of the keys that the groups of {application.name} trust made it")
+    raise Invalid(
+        f"signature: none of the keys that the groups of {application.name} trust made it;"
+        " a retired key signs nothing new"
+    )
 
 
 async def _sign(
@@ -104,7 +107,10 @@ async def _sign(
     _check_same(manifest, release.manifest(application.name, manifest.sequence))
     _check_sequence(application, manifest.sequence, services.now_s())
     signed = Signed(manifest.sequence, draft.manifest, draft.signature)
-    await signatures.add(db, caller.account, application.id, release.id, signed, services.now_ms())
+    now_ms, changes_keys = services.now_ms(), manifest.changes_keys
+    await signatures.add(db, caller.account, application.id, release.id, signed, now_ms, changes_keys=changes_keys)
+    if changes_keys:
+        await key_changes.apply(db, caller, application, release.signed_by, manifest, now_ms)
     await applications.set_last_sequence(db, application.id, manifest.sequence)
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from twinslot_host import upkeep
 from twinslot_host.artifacts import Incoming
 from twinslot_host.config import SLOT_LEAST_BYTES
 from twinslot_host.domain import image as images
@@ -12,10 +13,11 @@ from twinslot_host.domain.image import CHIPS, Image, chip_name
 from twinslot_host.domain.release import File
 from twinslot_host.errors import Invalid
 from twinslot_host.services import Services
-from twinslot_host.store import devices, files
+from twinslot_host.store import devices, files, transfers
 from twinslot_host.store.applications import Application
 from twinslot_host.store.database import Connection
 from twinslot_host.store.groups import Group
+from twinslot_host.store.transfers import Pair
 
 
 async def image_file(name: str, incoming: Incoming) -> File:
@@ -54,26 +56,42 @@ async def check_fits(db: Connection, application: Application, file: File, group
 
 @asynccontextmanager
 async def kept(services: Services, *incoming: Incoming | None) -> AsyncIterator[Connection]:
-    """One transaction that ends with the uploads under their lasting names; when it raises, all is as it was."""
-    uploads = [each for each in incoming if each is not None]
+    """One transaction that ends with the files under their lasting names; when it raises, all is as it was."""
+    files_of_it = [each for each in incoming if each is not None]
     try:
         async with services.database.write() as db:
             yield db
-            for each in uploads:
+            for each in files_of_it:
                 services.artifacts.keep(each)
     except BaseException:
-        for each in uploads:
-            await discard_unused(services, each.sha256)
+        await discard_unused(services, *(each.sha256 for each in files_of_it))
         raise
-    if uploads:
+
+
+@asynccontextmanager
+async def kept_file(services: Services, incoming: Incoming | None, file: File | None) -> AsyncIterator[Connection]:
+    """As `kept`, for the upload that is a release's file, if it has one; an image's transfer without a base is kept
+    with it."""
+    with services.artifacts.temporary() as path:
+        made = None
+        if incoming is not None and file is not None and file.chip is not None:
+            made = await asyncio.to_thread(upkeep.whole, incoming.path, path)
+        async with kept(services, incoming, made) as db:
+            yield db
+            if made is not None and file is not None:
+                await transfers.put(db, Pair(file.sha256), made.sha256, made.size_bytes)
+    if incoming is not None:
         services.metrics.uploads.inc()
 
 
-async def discard_unused(services: Services, sha256: str) -> None:
-    """The content is gone, unless a release or a package uses it."""
+async def discard_unused(services: Services, *sha256s: str) -> None:
+    """The contents are gone that no release, package or transfer uses, and the transfers of what no release uses."""
     async with services.database.write() as db:
-        if not await files.uses(db, sha256):
-            services.artifacts.discard(sha256)
+        made = await transfers.remove_unused(db)
+    async with services.database.write() as db:  # what is committed names none of them, however power is cut
+        for each in (*sha256s, *made):
+            if not await files.uses(db, each):
+                services.artifacts.discard(each)
 
 
 def _image(path: Path) -> Image:

@@ -10,7 +10,8 @@ from twinslot_host.config import EVENTS_SHOWN
 from twinslot_host.domain import rollout
 from twinslot_host.domain.dates import date, date_or_none
 from twinslot_host.domain.filters import Attribute
-from twinslot_host.flows import fleet, offers
+from twinslot_host.flows import delivery, fleet, offers
+from twinslot_host.flows.entry import current_group
 from twinslot_host.handlers.attributes import Attributes, Tags, checked_tags
 from twinslot_host.handlers.bodies import Body, Page, Sought, may_be_left_out
 from twinslot_host.handlers.routes import Call, Routes, answer, no_content
@@ -125,8 +126,12 @@ class Package(BaseModel):
 
 
 class DeviceWithEvents(Device):
-    """A device with its packages, null before it has told them, and its history, the newest first."""
+    """A device with its packages, null before it has told them, and its history, the newest first.
 
+    `trusted` are the fingerprints of the keys that it trusts, null where its package does not tell them.
+    """
+
+    trusted: list[str] | None
     packages: list[Package] | None
     packages_reported_at: Date | None
     events: list[Event]
@@ -136,22 +141,36 @@ class DeviceWithEvents(Device):
         """The device as it is shown by itself."""
         return cls(
             **vars(device),
+            trusted=row.trusted,
             packages=None if row.inventory is None else [Package.model_validate(each) for each in row.inventory],
             packages_reported_at=date_or_none(row.inventory_at_ms),
             events=history,
         )
 
 
+class Transfer(BaseModel):
+    """What a device would download: this many bytes, which hold what `base` lacks; null: the whole image.
+
+    `base` is the SHA-256 of the image that the device runs.
+    """
+
+    sha256: str
+    size: int
+    base: str | None
+
+
 class Offer(BaseModel):
-    """What a device would be offered now."""
+    """What a device would be offered now; `transfer` is null for a release without an image."""
 
     version: str
     sequence: int
+    transfer: Transfer | None
 
     @classmethod
-    def of(cls, offer: rollout.Offer) -> "Offer":
+    def of(cls, offer: rollout.Offer, way: delivery.Way | None) -> "Offer":
         """The offer as it is shown."""
-        return cls(version=offer.release.version, sequence=offer.sequence)
+        transfer = None if way is None else Transfer(sha256=way.sha256, size=way.size_bytes, base=way.base)
+        return cls(version=offer.release.version, sequence=offer.sequence, transfer=transfer)
 
 
 class Verdict(BaseModel):
@@ -178,11 +197,11 @@ class Explanation(BaseModel):
     releases: list[Verdict]
 
     @classmethod
-    def of(cls, device: str, made: rollout.Decision) -> "Explanation":
+    def of(cls, device: str, made: rollout.Decision, way: delivery.Way | None) -> "Explanation":
         """The decision as it is shown."""
         return cls(
             device=device,
-            offer=None if made.offer is None else Offer.of(made.offer),
+            offer=None if made.offer is None else Offer.of(made.offer, way),
             reason=made.reason,
             releases=[Verdict.of(each) for each in made.verdicts],
         )
@@ -230,8 +249,12 @@ async def remove(call: Call) -> web.Response:
 @ROUTES.add("GET", "/{id}/explain", scope="device:read", answers={200: Explanation}, errors=(404,))
 async def explain(call: Call) -> web.Response:
     """What the device would be offered now, and why."""
-    row = await fleet.device_of(call.services.database.reader, call.account, call.part("id"))
-    return answer(Explanation.of(row.device, await offers.explain(call.services, row)))
+    db = call.services.database.reader
+    row = await fleet.device_of(db, call.account, call.part("id"))
+    decision = await offers.explain(call.services, row)
+    release = None if decision.offer is None else decision.offer.release
+    way = None if release is None else await delivery.choose(db, row, await current_group(db, row), release)
+    return answer(Explanation.of(row.device, decision, way))
 
 
 async def shown(services: Services, rows: Sequence[devices.Device]) -> list[Device]:

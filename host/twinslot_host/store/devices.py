@@ -19,7 +19,8 @@ class Device:
     `enrolled_group` is the group with whose token it proves itself, `group` where its owner has moved it since;
     `offered_sequence` is that of the release which it was last offered and may be installing, 0: of none;
     `security_version` is that of the image which it has confirmed, as far as the server knows; `inventory` holds the
-    packages that it last told of, in the fields of docs/protocol.md, None before it has told any.
+    packages that it last told of, in the fields of docs/protocol.md, None before it has told any; `trusted` are the
+    fingerprints of the keys that it trusts, None when it does not tell them.
     """
 
     id: int
@@ -48,11 +49,13 @@ class Device:
     inventory: list[dict[str, object]] | None
     inventory_digest: str | None
     inventory_at_ms: int | None
+    trusted: list[str] | None
 
 
 @dataclass(frozen=True)
 class CheckIn:
-    """What a check-in tells; `inventory` is the digest of the device's, None for one that knows no packages."""
+    """What a check-in tells; `inventory` is the digest of the device's, None for one that knows no packages; `trusted`
+    are fingerprints, None from one that does not tell which keys it trusts."""
 
     app: str
     version: str
@@ -65,6 +68,7 @@ class CheckIn:
     free_heap: int
     reset_cause: int
     inventory: str | None
+    trusted: list[str] | None
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ async def check_in(db: Connection, device: int, told: CheckIn, security_version:
     """The device's row says what it told, and the security version of the image that it has confirmed by that."""
     await db.execute(
         "UPDATE devices SET app = ?, version = ?, confirmed_version = ?, sequence = ?, state = ?, image = ?,"
-        " chip = ?, slot_size = ?, free_heap = ?, reset_cause = ?, security_version = ? WHERE id = ?",
+        " chip = ?, slot_size = ?, free_heap = ?, reset_cause = ?, security_version = ?, trusted = ? WHERE id = ?",
         (
             told.app,
             told.version,
@@ -166,6 +170,7 @@ async def check_in(db: Connection, device: int, told: CheckIn, security_version:
             told.free_heap,
             told.reset_cause,
             security_version,
+            None if told.trusted is None else json.dumps(told.trusted),
             device,
         ),
     )
@@ -282,4 +287,5 @@ def of_row(row: Row) -> Device:
         inventory=None if row["inventory"] is None else json.loads(row["inventory"]),
         inventory_digest=row["inventory_digest"],
         inventory_at_ms=row["inventory_at_ms"],
+        trusted=None if row["trusted"] is None else json.loads(row["trusted"]),
     )

@@ -4,6 +4,8 @@ from twinslot_host.domain.release import File
 from twinslot_host.store.database import Connection
 from twinslot_host.store.rows import one
 
+_TABLES = ("files", "package_files", "transfers")  # all that name content
+
 
 async def put(db: Connection, account: str, release: int, file: File) -> None:
     """The release has this file, and no other."""
@@ -22,6 +24,15 @@ async def remove(db: Connection, release: int) -> None:
 
 
 async def uses(db: Connection, sha256: str) -> bool:
-    """Whether any release or package, of any account, has the file of that hex digest."""
-    sql = "SELECT 1 FROM files WHERE sha256 = ?1 UNION ALL SELECT 1 FROM package_files WHERE sha256 = ?1 LIMIT 1"
+    """Whether any release or package, of any account, has the file of that hex digest, or it is a transfer's."""
+    sql = " UNION ALL ".join(f"SELECT 1 FROM {table} WHERE sha256 = ?1" for table in _TABLES) + " LIMIT 1"
     return await one(db, sql, (sha256,)) is not None
+
+
+async def is_image_of(db: Connection, application: int, sha256: str) -> bool:
+    """Whether a release of the application has that content as its app image."""
+    sql = (
+        "SELECT 1 FROM files f JOIN releases r ON r.id = f.release_id"
+        " WHERE f.sha256 = ? AND f.chip IS NOT NULL AND r.application_id = ? LIMIT 1"
+    )
+    return await one(db, sql, (sha256, application)) is not None

@@ -1,24 +1,40 @@
-"""The publishers' public keys that a group's devices trust."""
+"""The publishers' public keys that a group's devices trust, and those that they are to trust no more."""
 
 from twinslot_host.store.database import Connection
 from twinslot_host.store.rows import all_of
 
 
 async def add(db: Connection, account: str, group: str, fingerprint: str, modulus: bytes) -> None:
-    """The group trusts the key; adding it twice changes nothing."""
+    """The group trusts the key, even if that was retired; adding it twice changes nothing."""
     await db.execute(
         "INSERT INTO group_keys (account_id, group_id, fingerprint, modulus) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (group_id, fingerprint) DO NOTHING",
+        " ON CONFLICT (group_id, fingerprint) DO UPDATE SET retired_at_ms = NULL",
         (account, group, fingerprint, modulus),
+    )
+
+
+async def retire(db: Connection, group: str, fingerprint: str, now_ms: int) -> None:
+    """The key, if the group trusts it, is retired."""
+    await db.execute(
+        "UPDATE group_keys SET retired_at_ms = ? WHERE group_id = ? AND fingerprint = ? AND retired_at_ms IS NULL",
+        (now_ms, group, fingerprint),
     )
 
 
 async def of_group(db: Connection, group: str) -> dict[str, bytes]:
     """The group's keys: fingerprint to modulus."""
     rows = await all_of(
-        db, "SELECT fingerprint, modulus FROM group_keys WHERE group_id = ? ORDER BY fingerprint", (group,)
+        db,
+        "SELECT fingerprint, modulus FROM group_keys WHERE group_id = ? AND retired_at_ms IS NULL ORDER BY fingerprint",
+        (group,),
     )
     return {row["fingerprint"]: row["modulus"] for row in rows}
+
+
+async def retired(db: Connection, group: str) -> dict[str, int]:
+    """The keys that the group trusted: fingerprint to when they were retired."""
+    sql = "SELECT fingerprint, retired_at_ms FROM group_keys WHERE group_id = ? AND retired_at_ms IS NOT NULL"
+    return {row["fingerprint"]: row["retired_at_ms"] for row in await all_of(db, sql, (group,))}
 
 
 async def remove_all(db: Connection, group: str) -> None:
@@ -31,7 +47,7 @@ async def of_application(db: Connection, application: int) -> dict[str, bytes]:
     rows = await all_of(
         db,
         "SELECT DISTINCT k.fingerprint, k.modulus FROM group_keys k JOIN groups g ON g.id = k.group_id"
-        " WHERE g.application_id = ? ORDER BY k.fingerprint",
+        " WHERE g.application_id = ? AND k.retired_at_ms IS NULL ORDER BY k.fingerprint",
         (application,),
     )
     return {row["fingerprint"]: row["modulus"] for row in rows}

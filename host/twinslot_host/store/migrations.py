@@ -311,4 +311,25 @@ _OPERATIONS = (
 
 _RETENTION = ("CREATE INDEX operations_ended ON operations (job_id, ended_at_ms)",)
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _ACCOUNTS_AND_SOFTWARE, _OPERATIONS, _RETENTION)
+_TRANSFERS = (
+    # `base` is '' without one; `sha256` is that of the transfer's own file, NULL when there is none.
+    """CREATE TABLE transfers (
+        image TEXT NOT NULL,
+        base TEXT NOT NULL,
+        sha256 TEXT,
+        size INTEGER NOT NULL,
+        failures INTEGER NOT NULL,
+        PRIMARY KEY (image, base)
+    ) STRICT""",
+    "CREATE INDEX transfers_by_sha256 ON transfers (sha256)",
+)
+
+_KEYS = (
+    # From then on the key signs nothing new for the group; NULL: it does.
+    "ALTER TABLE group_keys ADD COLUMN retired_at_ms INTEGER",
+    # The fingerprints that the device last told, as JSON; NULL: it tells none.
+    "ALTER TABLE devices ADD COLUMN trusted TEXT",
+    "ALTER TABLE signatures ADD COLUMN changes_keys INTEGER NOT NULL DEFAULT 0 CHECK (changes_keys IN (0, 1))",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _ACCOUNTS_AND_SOFTWARE, _OPERATIONS, _RETENTION, _TRANSFERS, _KEYS)

@@ -14,7 +14,7 @@ _SELECT = (
     " FROM releases r LEFT JOIN files f ON f.release_id = r.id"
 )
 _SEQUENCES = (
-    "SELECT s.release_id, s.sequence FROM signatures s JOIN releases r ON r.id = s.release_id"
+    "SELECT s.release_id, s.sequence, s.changes_keys FROM signatures s JOIN releases r ON r.id = s.release_id"
     " WHERE s.void = 0 AND {where} ORDER BY s.sequence"
 )
 _FILTERS = (
@@ -106,15 +106,20 @@ async def count(db: Connection, application: int) -> int:
 async def _whole(db: Connection, where: str, values: Sequence[Value]) -> list[Release]:
     rows = await all_of(db, f"{_SELECT} WHERE {where} ORDER BY r.id", values)
     sequences: dict[int, list[int]] = {row["id"]: [] for row in rows}
+    changing: dict[int, bool] = {}
     for each in await all_of(db, _SEQUENCES.format(where=where), values):
         sequences.setdefault(each["release_id"], []).append(each["sequence"])
+        changing[each["release_id"]] = bool(each["changes_keys"])
     filters: dict[int, list[Targeting]] = {row["id"]: [] for row in rows}
     for each in await all_of(db, _FILTERS.format(where=where), values):
         filters.setdefault(each["release_id"], []).append(Targeting(each["filter_id"], each["rollout_at_ms"]))
-    return [_release(row, sequences[row["id"]], filters[row["id"]]) for row in rows]
+    return [
+        _release(row, sequences[row["id"]], filters[row["id"]], changes_keys=changing.get(row["id"], False))
+        for row in rows
+    ]
 
 
-def _release(row: Row, sequences: list[int], filters: list[Targeting]) -> Release:
+def _release(row: Row, sequences: list[int], filters: list[Targeting], *, changes_keys: bool) -> Release:
     stored = row["upgradable_from"]
     return Release(
         id=row["id"],
@@ -130,6 +135,7 @@ def _release(row: Row, sequences: list[int], filters: list[Targeting]) -> Releas
         file=None if row["sha256"] is None else _file(row),
         filters=tuple(filters),
         sequences=tuple(sequences),
+        changes_keys=changes_keys,
     )
 
 

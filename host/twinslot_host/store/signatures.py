@@ -16,12 +16,31 @@ class Signed:
     signature: bytes
 
 
-async def add(db: Connection, account: str, application: int, release: int, signed: Signed, now_ms: int) -> None:
-    """The signature belongs to the release. The caller has seen that its sequence is higher than all before."""
+async def add(
+    db: Connection,
+    account: str,
+    application: int,
+    release: int,
+    signed: Signed,
+    now_ms: int,
+    *,
+    changes_keys: bool = False,
+) -> None:
+    """The signature belongs to the release. The caller has seen that its sequence is higher than all before, and
+    whether its manifest changes the keys that devices trust."""
     await db.execute(
-        "INSERT INTO signatures (account_id, application_id, sequence, release_id, manifest, signature, created_at_ms)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (account, application, signed.sequence, release, signed.manifest, signed.signature, now_ms),
+        "INSERT INTO signatures (account_id, application_id, sequence, release_id, manifest, signature, created_at_ms,"
+        " changes_keys) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            account,
+            application,
+            signed.sequence,
+            release,
+            signed.manifest,
+            signed.signature,
+            now_ms,
+            int(changes_keys),
+        ),
     )
 
 
