@@ -1,8 +1,8 @@
 """Sets up all that `make demo`, `make test` and `make lint` need; standard library only, since it runs before all else.
 
 Two steps, each of which does nothing when it was done before: `.venv` with the locked dependencies and this project,
-and MicroPython's Unix port in `.cache/micropython`. Nothing outside of this folder changes, but for `python3-venv` on a
-Debian machine that lacks it, when root runs this.
+and MicroPython's Unix port in `.cache/micropython`. Nothing outside of this folder changes, but for what a Debian
+machine lacks of `python3-venv` and a compiler, when root runs this.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import List
 
@@ -61,7 +62,14 @@ def set_up_venv(root: Path) -> None:
         create_venv(venv)
     pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     say("installing the locked Python packages into .venv")
-    run([*pip, "--require-hashes", "-r", "requirements.lock"], "install the packages of requirements.lock")
+    install = [*pip, "--require-hashes", "-r", "requirements.lock"], "install the packages of requirements.lock"
+    try:
+        run(*install)
+    except SetupError:
+        if can_build():
+            raise
+        install_packages("Python packages that come as source need a compiler", "g++", headers_package())
+        run(*install)
     say("installing twinslot into .venv")
     run([*pip, "--no-build-isolation", "--no-deps", "-e", "."], "install this project into .venv")
     # One path for pyright's configuration, whatever the Python version: the device's type stubs lie there.
@@ -86,23 +94,32 @@ def create_venv(venv: Path) -> None:
     try:
         import ensurepip  # noqa: F401  (Debian splits it off, and `venv` fails late and at length without it)
     except ImportError:
-        install_venv_package()
+        install_packages("this Python has no `venv`", f"python3.{sys.version_info.minor}-venv")
     run([sys.executable, "-m", "venv", "--clear", str(venv)], f"create {venv}")
 
 
-def install_venv_package() -> None:
-    """`python3 -m venv` works on this Debian machine; raises `SetupError` with the command when only a person can."""
-    package = f"python3.{sys.version_info.minor}-venv"
+def can_build() -> bool:
+    """True when pip can build a package that comes as C or C++ source."""
+    compilers = [(sysconfig.get_config_var(name) or "cc").split()[0] for name in ("CC", "CXX")]
+    return all(shutil.which(each) for each in compilers) and Path(sysconfig.get_path("include"), "Python.h").exists()
+
+
+def headers_package() -> str:
+    """Debian's package with the headers of this Python."""
+    return f"python3.{sys.version_info.minor}-dev"
+
+
+def install_packages(lack: str, *packages: str) -> None:
+    """This Debian machine has the packages; raises `SetupError` with the command when only a person can see to that."""
+    names = " ".join(packages)
     if shutil.which("apt-get") is None:
-        raise SetupError(
-            "this Python has no `venv`: install the package of your system that has it, and run this again"
-        )
+        raise SetupError(f"{lack}: install what your system calls {names}, and run this again")
     if os.geteuid() != 0:
-        raise SetupError(f"this Python has no `venv`. Run `sudo apt-get install {package}`, then this again")
-    say(f"installing {package}")
+        raise SetupError(f"{lack}. Run `sudo apt-get install {names}`, then this again")
+    say(f"installing {names}")
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
     run(["apt-get", "-qq", "update"], "update the package lists")
-    run(["apt-get", "-qq", "-y", "install", "--no-install-recommends", package], f"install {package}")
+    run(["apt-get", "-qq", "-y", "install", "--no-install-recommends", *packages], f"install {names}")
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ from twinslot_tools.commands import (
     publish,
     server,
     sim,
+    transfer,
     workflow,
 )
 
@@ -36,6 +37,12 @@ app.command(epilog="Example: export TWINSLOT_TOKEN=$(twinslot token --data ./dat
 app.command("login", epilog="Example: twinslot token --data ./data | twinslot login")(login.log_in)
 app.command("logout", epilog="Example: twinslot logout")(login.log_out)
 app.command(epilog="Example: twinslot keygen --out publisher.pem")(keys.keygen)
+app.command(
+    epilog="Example: twinslot sign kettle.app-bin --app kettle --version 1.1.0 --key publisher.pem --out kettle.tws"
+)(keys.sign)
+app.command(epilog="Example: twinslot verify kettle.tws kettle.tws.sig --key publisher.pem.pub --image kettle.app-bin")(
+    keys.verify
+)
 app.add_typer(account.app, name="account")
 app.add_typer(group.app, name="group")
 app.add_typer(device.app, name="device")
@@ -60,3 +67,4 @@ app.command(epilog="Example: twinslot monitor --port /dev/ttyUSB0")(monitor.moni
 app.command(epilog="Example: twinslot fleet --group ID --token T --count 20 --until 1.1.0")(fleet.fleet)
 app.add_typer(package.app, name="package")
 app.add_typer(image.app, name="image")
+app.add_typer(transfer.app, name="transfer")

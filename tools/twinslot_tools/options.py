@@ -152,6 +152,14 @@ def readable(path: Path) -> Path:
         raise BadFile(f"can't read {path}: {error.strerror}") from error
 
 
+def content(path: Path) -> bytes:
+    """What the file holds; raises `BadFile` when it can't be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadFile(f"can't read {path}: {error.strerror}") from error
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document in place of tables.")]
 Server = Annotated[
     str,

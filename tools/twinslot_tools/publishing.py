@@ -14,9 +14,10 @@ import aiohttp
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from twinslot_sim import image as esp_image
-from twinslot_tools import shapes, signing
+from twinslot_tools import manifests, shapes, signing
 from twinslot_tools.client import api, call, session
 from twinslot_tools.errors import BadFile, ServerRefused
+from twinslot_tools.manifests import KeyChange
 from twinslot_tools.uploading import OnSent, append_part, opened
 
 LARGEST_IMAGE_BYTES = 16 << 20
@@ -39,15 +40,29 @@ class Release:
     strategy: str = "general"
     upgradable_from: list[str] | None = None
     filters: list[str] = field(default_factory=list)
+    keys: KeyChange = manifests.NO_CHANGE
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A manifest that was signed elsewhere, and its signature."""
+
+    manifest: bytes
+    signature: bytes
 
 
 async def publish(
-    server: str, token: str, release: Release, key: RSAPrivateKey | None, on_sent: OnSent = lambda size_bytes: None
+    server: str,
+    token: str,
+    release: Release,
+    signer: RSAPrivateKey | Signed | None,
+    on_sent: OnSent = lambda size_bytes: None,
 ) -> dict[str, Any]:
     """The release is on the server, durably; returns what the server says of it.
 
-    With `key` it is signed here, else by the server. `on_sent` hears how many more bytes have left. Raises `BadFile`
-    for an image that no chip would boot, before anything is sent, and `ServerRefused`.
+    It is signed here with `signer`, or was signed elsewhere; None: the server signs. `on_sent` hears how many more
+    bytes have left. Raises `BadFile` for an image that no chip would boot, before anything is sent, and
+    `ServerRefused`.
     """
     url = api(server, f"/applications/{quote(release.app, safe='')}")
     about: dict[str, Any] = {
@@ -60,9 +75,11 @@ async def publish(
     }
     facts = None if release.path is None else await asyncio.to_thread(checked_image, release.path)
     async with session(server, token) as http:
-        if key is None:
-            return await _upload(http, url, about, release, on_sent)
-        return await _publish_signed(http, url, about, release, facts, key, on_sent)
+        if isinstance(signer, RSAPrivateKey):
+            return await _publish_signed(http, url, about, release, facts, signer, on_sent)
+        if signer is not None:
+            about |= _encoded(signer)
+        return await _upload(http, url, about, release, on_sent)
 
 
 def checked_image(path: Path) -> signing.ImageFacts:
@@ -84,6 +101,22 @@ def checked_image(path: Path) -> signing.ImageFacts:
     return facts
 
 
+def manifest(release: Release, facts: signing.ImageFacts | None, sequence: int) -> bytes:
+    """What is to be signed of the release, whose image has these facts."""
+    return manifests.encoded(
+        facts,
+        release.specification,
+        app=release.app,
+        version=release.version,
+        sequence=sequence,
+        keys=release.keys,
+    )
+
+
+def _encoded(signed: Signed) -> dict[str, str]:
+    return {name: base64.b64encode(data).decode() for name, data in vars(signed).items()}
+
+
 async def _publish_signed(
     http: aiohttp.ClientSession,
     url: str,
@@ -99,17 +132,10 @@ async def _publish_signed(
     while True:
         tries -= 1
         sequence = signing.next_sequence(last, int(time.time()))
-        data = signing.manifest(
-            facts, release.specification, app=release.app, version=release.version, sequence=sequence
-        )
-        signature = signing.sign(key, data)
-        signed = {
-            **about,
-            "manifest": base64.b64encode(data).decode(),
-            "signature": base64.b64encode(signature).decode(),
-        }
+        data = manifest(release, facts, sequence)
+        signed = Signed(data, signing.sign(key, data))
         try:
-            return await _upload(http, url, signed, release, on_sent)
+            return await _upload(http, url, about | _encoded(signed), release, on_sent)
         except ServerRefused as error:
             if error.status != CONFLICT or not tries:
                 raise

@@ -46,7 +46,9 @@ DEVICE = {
 }
 DEVICE_WITH_EVENTS = {**DEVICE, "events": [dict]}
 VERDICT = {"version": str, "sequence": (int, type(None)), "offered": bool, "reason": str}
-EXPLANATION = {"offer": ({"version": str}, type(None)), "reason": str, "releases": [VERDICT]}
+TRANSFER = {"size": int, "base": TEXT_OR_NONE}
+OFFER = {"version": str, "transfer": (TRANSFER, type(None))}
+EXPLANATION = {"offer": (OFFER, type(None)), "reason": str, "releases": [VERDICT]}
 APPLICATION = {"last_sequence": int}
 RELEASE = {
     "app": str,

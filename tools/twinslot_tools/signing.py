@@ -1,4 +1,4 @@
-"""A publisher's key, and the manifest that it signs (docs/protocol.md, "Manifest" and "Signature")."""
+"""A publisher's key, and what a release is made of that it signs (docs/protocol.md, "Signature")."""
 
 import hashlib
 import json
@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -18,9 +19,6 @@ DAY_S = 86_400
 
 SPECIFICATION_LIMIT_BYTES = 2048
 
-_HEAD = struct.Struct("<4sBBHIII32s")
-_SPECIFICATION = struct.Struct("<H32s")
-_IMAGE_KIND, _SPECIFICATION_KIND, _BOTH_KIND = 0, 1, 2
 _IMAGE_MAGIC = 0xE9
 _DESCRIPTION_MAGIC = 0xABCD5432
 
@@ -33,9 +31,6 @@ class ImageFacts:
     security_version: int
     size_bytes: int
     sha256: bytes
-
-
-_NO_IMAGE = ImageFacts(0xFFFF, 0, 0, bytes(32))
 
 
 def image_facts(path: Path) -> ImageFacts:
@@ -79,18 +74,6 @@ def load_specification(path: Path) -> bytes:
     return data
 
 
-def manifest(facts: ImageFacts | None, specification: bytes | None, *, app: str, version: str, sequence: int) -> bytes:
-    """The bytes to sign, for an image, a specification or both."""
-    image = facts or _NO_IMAGE
-    kind = _IMAGE_KIND if specification is None else _BOTH_KIND if facts else _SPECIFICATION_KIND
-    names = (app.encode(), version.encode())
-    head = _HEAD.pack(b"TWSM", 1, kind, image.chip, sequence, image.security_version, image.size_bytes, image.sha256)
-    data = head + b"".join(bytes([len(name)]) + name for name in names)
-    if specification is None:
-        return data
-    return data + _SPECIFICATION.pack(len(specification), hashlib.sha256(specification).digest())
-
-
 def next_sequence(last_sequence: int, now_s: int) -> int:
     """The sequence to sign with at `now_s`, higher than the last.
 
@@ -111,6 +94,20 @@ def sign(key: rsa.RSAPrivateKey, data: bytes) -> bytes:
     return key.sign(data, padding.PKCS1v15(), hashes.SHA256())
 
 
+def holds(key: rsa.RSAPublicKey, data: bytes, signature: bytes) -> bool:
+    """Whether the key's owner has signed `data` so."""
+    try:
+        key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
+    except InvalidSignature:
+        return False
+    return True
+
+
+def modulus(key: rsa.RSAPublicKey) -> bytes:
+    """The key as devices keep it: 384 bytes, big-endian."""
+    return key.public_numbers().n.to_bytes(KEY_BITS // 8, "big")
+
+
 def make_key(out: Path) -> Path:
     """A new key lies in `out`, readable by its owner alone, and its public half in the returned path.
 
@@ -120,9 +117,7 @@ def make_key(out: Path) -> Path:
     if out.name in ("", "..") or os.path.isdir(out):  # noqa: PTH112 - it has no error for a name that is too long
         raise UsageError(f"{out} is a folder: --out is the name of a new file, such as publisher.pem")
     public = out.with_name(out.name + ".pub")
-    for path in (out, public):
-        if os.path.lexists(path):
-            raise BadFile(f"{path} exists, and keygen never overwrites a key: choose another --out")
+    check_new(out, public)
     key = rsa.generate_private_key(public_exponent=EXPONENT, key_size=KEY_BITS)
     private_pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -130,8 +125,8 @@ def make_key(out: Path) -> Path:
     public_pem = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    _write_new(out, private_pem, 0o600)
-    _write_new(public, public_pem, 0o644)
+    write_new(out, private_pem, 0o600)
+    write_new(public, public_pem)
     return public
 
 
@@ -150,8 +145,8 @@ def load_key(path: Path) -> rsa.RSAPrivateKey:
     return key
 
 
-def load_public_pem(path: Path) -> str:
-    """The public key at `path`, as PEM text; raises `BadFile` when it is none that devices could check."""
+def load_public(path: Path) -> rsa.RSAPublicKey:
+    """The public key at `path`; raises `BadFile` when it is none that devices could check."""
     try:
         key = serialization.load_pem_public_key(path.read_bytes())
     except OSError as error:
@@ -160,8 +155,13 @@ def load_public_pem(path: Path) -> str:
         raise BadFile(f"{path} is no public key in PEM; `twinslot keygen --out KEY` writes one to KEY.pub") from error
     if not isinstance(key, rsa.RSAPublicKey) or not _fits(key):
         raise BadFile(f"{path} is not an RSA key of 3072 bits, which is what devices check")
-    pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return pem.decode()
+    return key
+
+
+def load_public_pem(path: Path) -> str:
+    """The public key at `path`, as PEM text; raises `BadFile` as `load_public`."""
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return load_public(path).public_bytes(serialization.Encoding.PEM, form).decode()
 
 
 def _no_number(name: str) -> None:
@@ -172,7 +172,15 @@ def _fits(key: rsa.RSAPublicKey) -> bool:
     return key.key_size == KEY_BITS and key.public_numbers().e == EXPONENT
 
 
-def _write_new(path: Path, data: bytes, mode: int) -> None:
+def check_new(*paths: Path) -> None:
+    """None of the files is there; raises `BadFile`."""
+    for path in paths:
+        if os.path.lexists(path):
+            raise BadFile(f"{path} exists, and is never overwritten: choose another --out")
+
+
+def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """The file is there, synced, with that content; raises `BadFile`, also when there was one before."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:

@@ -118,6 +118,9 @@ def explain(device: Device, server: Server = DEFAULT_SERVER, json: Json = False)
     offer = answer["offer"]
     headline = f"{device} is offered {offer['version']}" if offer else f"{device} is offered nothing"
     show_line(f"{headline}: {answer['reason']}")
+    if offer and offer["transfer"]:
+        what = "what the image that it runs lacks" if offer["transfer"]["base"] else "the whole image, compressed"
+        show_line(f"it downloads {offer['transfer']['size']} bytes: {what}")
     rows = [[item["version"], item["sequence"], item["offered"], item["reason"]] for item in answer["releases"]]
     print_table("releases", ("version", "sequence", "offered", "why"), rows, "there are no releases of its application")
 

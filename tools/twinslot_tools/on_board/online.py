@@ -46,10 +46,11 @@ async def asked(config):
 
 async def look(found):
     """`found` has what there is to know, a step each, empty when it went well; the first that fails is the last."""
-    from twinslot import config, hw
+    from twinslot import config
+    from twinslot.clock import Clock
 
     settings = config.load()
-    hw.clock_at_least(settings.clock_s)
+    Clock(settings.clock_s)
     found["board"] = {name: getattr(settings, name) for name in ("server", "group", "device", "app", "ca")}
     found["board"]["ssid"] = settings.wifi and settings.wifi["ssid"]
     found["config"] = ""

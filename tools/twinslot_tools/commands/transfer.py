@@ -1,0 +1,140 @@
+"""`twinslot transfer`: what devices download of an image, made and looked into without a server."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from twinslot_tools.errors import BadFile
+from twinslot_tools.options import Json
+from twinslot_tools.output import print_facts, print_json, print_table
+
+if TYPE_CHECKING:
+    from twinslot_host.domain.transfer import Segment, Transfer
+
+app = typer.Typer(no_args_is_help=True, help="Transfers: what a device downloads of an image that lies near its own.")
+
+
+@app.command(epilog="Example: twinslot transfer build kettle-1.1.0.app-bin kettle-1.2.0.app-bin --out kettle.transfer")
+def build(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The image that the device runs; any file will do.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The image that it is to get.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the transfer goes.")],
+    json: Json = False,
+) -> None:
+    """Build the transfer that brings NEW to a device which runs OLD, as the server does."""
+    from twinslot_host.domain import transfer
+    from twinslot_host.errors import Invalid
+
+    base, image = _read(old), _read(new)
+    try:
+        segments = list(_shown(transfer.encoded(image, base), -(-len(image) // transfer.SEGMENT_BYTES)))
+    except Invalid as error:
+        raise BadFile(f"{old}, {new}: {error}") from error
+    data = transfer.assembled(image, base, segments)
+    _write(out, data)
+    whole_bytes = len(transfer.build(image))
+    made = {
+        "file": str(out),
+        "size": len(data),
+        "whole_size": whole_bytes,
+        "image_size": len(image),
+        "image_sha256": hashlib.sha256(image).hexdigest(),
+        **_of_base(transfer.parse(data)),
+        "kinds": _counts(segments),
+    }
+    if json:
+        print_json(made)
+    else:
+        print_facts(f"{new} for devices that run {old}", made)
+
+
+@app.command(epilog="Example: twinslot transfer show kettle.transfer")
+def show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The transfer.")],
+    json: Json = False,
+) -> None:
+    """Show what a transfer holds, after checking all of it that can be checked without the image it is made against."""
+    from twinslot_host.domain import transfer
+    from twinslot_host.errors import Invalid
+
+    data = _read(file)
+    try:
+        found = transfer.parse(data)
+    except Invalid as error:
+        raise BadFile(f"{file}: {error}") from error
+    facts = {
+        "file": str(file),
+        "size": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "image_size": found.image_size_bytes,
+        **_of_base(found),
+        "kinds": _counts(found.segments),
+    }
+    segments = [
+        {
+            "kind": each.kind.name.lower(),
+            "size": found.size_of(number),
+            "bytes": len(each.payload),
+            "sum": each.digest.hex(),
+        }
+        for number, each in enumerate(found.segments)
+    ]
+    if json:
+        print_json({**facts, "segments": segments})
+        return
+    print_facts(str(file), facts)
+    rows = [[number, *each.values()] for number, each in enumerate(segments)]
+    print_table("segments", ("", "kind", "size", "bytes", "sum"), rows, "it has no segments: the image is empty")
+
+
+def _of_base(found: "Transfer") -> dict[str, object]:
+    return {"base_size": found.base_size_bytes, "base_sha256": found.base_sha256.hex() or None}
+
+
+def _counts(segments: "tuple[Segment, ...] | list[Segment]") -> dict[str, dict[str, int]]:
+    """How many segments there are of each kind, and the bytes of their payloads."""
+    counts: dict[str, dict[str, int]] = {}
+    for each in segments:
+        count = counts.setdefault(each.kind.name.lower(), {"segments": 0, "bytes": 0})
+        count["segments"] += 1
+        count["bytes"] += len(each.payload)
+    return counts
+
+
+def _shown(segments: "Iterator[Segment]", total: int) -> "Iterator[Segment]":
+    """The segments, with a bar on standard error while somebody looks."""
+    errors = Console(stderr=True)
+    columns = (TextColumn("building"), BarColumn(), MofNCompleteColumn(), TextColumn("segments"))
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        yield from progress.track(segments, total=total)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadFile(f"can't read {path}: {error.strerror}") from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    """`path` holds the data; when this fails, what it held before."""
+    target = path.resolve()
+    try:
+        if target.exists() and not target.is_file():  # a pipe or a device, such as /dev/null, stays what it is
+            target.write_bytes(data)
+            return
+        temporary = target.with_name(f".{os.getpid()}.transfer")
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise BadFile(f"can't write {path}: {error.strerror}") from error
