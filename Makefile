@@ -5,7 +5,7 @@ BIN := .venv/bin
 WORKERS ?= 4
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help setup demo test fuzz bench mip lint clean
+.PHONY: help setup demo test fuzz bench size mip lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -22,9 +22,14 @@ test: setup ## run all tests
 fuzz: setup ## send the server far more of what its OpenAPI document allows and forbids than the tests do
 	@TWINSLOT_FUZZ=$(or $(EXAMPLES),500) $(BIN)/pytest tests/host/test_schemathesis.py $(ARGS)
 
-bench: setup ## measure the server beside the least that could do its work
+bench: setup ## measure the server and transfers beside the least that could do their work
 	@$(BIN)/python bench/held.py
 	@$(BIN)/python bench/check_ins.py
+	@$(BIN)/python bench/transfers.py
+	@$(BIN)/python bench/updates.py
+
+size: setup ## measure the device package: bytes of each module, and the heap that an update needs
+	@$(BIN)/python bench/size.py
 
 mip: setup ## make what `mpremote mip install` takes from this folder, once a web server serves it
 	@$(BIN)/python tools/make_mip.py

@@ -120,6 +120,16 @@ class Device:
         return {"Authorization": f"Twinslot {proof}", "Content-Type": "application/json"}
 
 
+async def deltas(server: Process, count: int) -> None:
+    """The server has made so many transfers against images that devices run."""
+    async with session() as http:
+        while True:
+            async with http.get(server.address + "/metrics") as answer:
+                if f'twinslot_deltas_total{{outcome="made"}} {count}.0' in await answer.text():
+                    return
+            await asyncio.sleep(0.5)
+
+
 def session() -> aiohttp.ClientSession:
     """For as many connections as there are devices, without a time-out."""
     return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None))
