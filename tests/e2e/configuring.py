@@ -81,7 +81,7 @@ class Kettle:
         self.server.image = image
         carried = {"specification": base64.b64encode(signed).decode()} if signed is not None else {}
         data = manifest(image, signed, version=f"1.{sequence}.0", sequence=sequence)
-        self.propose(data, **{**carried, **({} if image else {"transfer": None}), **fields})
+        self.propose(data, **{**carried, **({} if image else {"transfer": None, "image": None}), **fields})
 
     def reported(self, event: str) -> list[tuple[str, str]]:
         """(version, reason) of the reports of an event, each once."""

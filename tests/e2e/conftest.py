@@ -93,6 +93,12 @@ def owner() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 3072)
 
 
+@pytest.fixture(scope="session")
+def successor() -> rsa.RSAPrivateKey:
+    """The key that an owner changes to, made once."""
+    return rsa.generate_private_key(65537, 3072)
+
+
 @pytest_asyncio.fixture
 async def kettle(owner: rsa.RSAPrivateKey, tmp_path: Path) -> AsyncIterator[Kettle]:
     async with Impostor() as server:

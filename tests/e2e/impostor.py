@@ -16,6 +16,8 @@ from aiohttp import web
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from ..vectors import transfer_file
+
 GROUP = {"id": "5e1b76bc4315b70eb242567a", "token": "a-token-of-the-tests-own", "app": "kettle"}
 
 
@@ -37,25 +39,40 @@ def sign(key: rsa.RSAPrivateKey, data: bytes) -> bytes:
     return key.sign(data, padding.PKCS1v15(), hashes.SHA256())
 
 
+def ranged(request: web.Request, content: bytes) -> web.Response:
+    """The content, or the range of it that was asked for."""
+    if request.http_range.start is None:
+        return web.Response(body=content)
+    part = content[request.http_range]
+    first = request.http_range.start
+    said = f"bytes {first}-{first + len(part) - 1}/{len(content)}"
+    return web.Response(status=206, body=part, headers={"Content-Range": said})
+
+
 class Impostor:
-    """Set `offer` (manifest, signature), `extras` (fields that come into the offer, or with None stay out of it) and
-    `transfer` (a handler); look at `reports`. Serves on 127.0.0.1."""
+    """Set `offer` (manifest, signature), `extras` (fields that come into the offer, or with None stay out of it),
+    `base` (what the image's transfer is made against), `transfer` and `raw` (handlers of it and of the image itself);
+    look at `reports`. Its clock is `ahead_s` ahead. Serves on 127.0.0.1."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
         self.offer: tuple[bytes, bytes] | None = None
         self.extras: dict[str, Any] = {}
         self.image = b""
+        self.base = b""
         self.transfer: Any = None
+        self.raw: Any = None
         self.reports: list[dict[str, Any]] = []
         self.checks: list[dict[str, Any]] = []
         self.forge_mac = False
+        self.ahead_s = 0
 
     async def __aenter__(self) -> Impostor:
         app = web.Application()
         app.router.add_post("/device/v1/check", self._check)
         app.router.add_post("/device/v1/report", self._report)
         app.router.add_get("/device/v1/transfers/it", self._transfer)
+        app.router.add_get("/device/v1/transfers/image", self._image)
         self._runner = web.AppRunner(app, shutdown_timeout=0)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls).start()
@@ -71,7 +88,8 @@ class Impostor:
         if self.offer is None or self.checks[-1]["state"] == "trial" or self._has_confirmed(self.checks[-1]):
             return await self._signed(request, 204, b"")
         data, signature = (base64.b64encode(part).decode() for part in self.offer)
-        offer = {"manifest": data, "signature": signature, "transfer": "/device/v1/transfers/it"} | self.extras
+        paths = {"transfer": "/device/v1/transfers/it", "image": "/device/v1/transfers/image"}
+        offer = {"manifest": data, "signature": signature, **paths, **self.extras}
         offer = {name: value for name, value in offer.items() if value is not None}
         return await self._signed(request, 200, json.dumps({"offer": offer}).encode())
 
@@ -87,12 +105,18 @@ class Impostor:
         if self.transfer:
             answer: web.StreamResponse = await self.transfer(request)
             return answer
-        return web.Response(body=self.image)
+        return ranged(request, transfer_file.transfer(self.image, self.base))
+
+    async def _image(self, request: web.Request) -> web.Response:
+        if self.raw:
+            answer: web.StreamResponse = await self.raw(request)
+            return answer
+        return ranged(request, self.image)
 
     async def _signed(self, request: web.Request, status: int, body: bytes) -> web.Response:
         sent = dict(re.findall(r'(\w+)="([^"]*)"', request.headers["Authorization"]))
         key = hmac.digest(GROUP["token"].encode(), sent["device"].encode(), "sha256")
-        now = str(int(time.time()))
+        now = str(int(time.time()) + self.ahead_s)
         lines = (str(status), sent["mac"], "aa.bb", now, "1", hashlib.sha256(body).hexdigest())
         mac = hmac.digest(key, "\n".join(("twinslot-response-1", *lines)).encode(), "sha256").hex()
         if self.forge_mac:

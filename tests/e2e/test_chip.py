@@ -222,11 +222,11 @@ def main():
 async def test_clock_is_not_behind_the_configuration_before_the_first_connection(site: Site) -> None:
     source = """
 import machine, twinslot
-from twinslot import hw
+from twinslot.clock import Clock
 def main():
     twinslot.Agent()
     print("made", machine.RTC().datetime()[:6])
-    hw.clock_at_least(1)
+    Clock(1)
     print("kept", machine.RTC().datetime()[:6])
 """
     async with Bench(site.flash(start=own_image("1.0.0", source), clock_s=2_000_000_000)) as bench:

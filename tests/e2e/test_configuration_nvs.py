@@ -97,7 +97,7 @@ async def test_specification_lost_between_record_and_switch_is_never_tried_and_i
 @pytest.mark.parametrize(
     ("what", "reason"),
     [
-        ("value = b'[]'", "NVS lost the specification"),
+        ("value = b'[]'", "NVS lost spec1"),
         ("raise OSError(-4357, 'ESP_ERR_NVS_NOT_ENOUGH_SPACE')", "NVS did not take spec1"),
     ],
 )

@@ -15,7 +15,8 @@ import pytest_asyncio
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from .impostor import GROUP, Impostor, manifest, sign
+from ..vectors import transfer_file
+from .impostor import GROUP, Impostor, manifest, ranged, sign
 from .lab import Bench, Flash, app_image, make_flash, modulus
 
 
@@ -157,20 +158,25 @@ async def test_signed_image_that_the_chip_does_not_boot_is_refused(
     assert Flash(flash).boot == "ota_0"
 
 
-async def cut_short(request: web.Request) -> web.StreamResponse:
-    answer = web.StreamResponse(headers={"Content-Length": "60000"})
+async def cut_short(request: web.Request, impostor: Impostor) -> web.StreamResponse:
+    """The range that was asked for, of which nothing comes beyond the first 10,000 bytes of the transfer."""
+    whole = ranged(request, transfer_file.transfer(impostor.image))
+    part = whole.body[: max(0, 10_000 - (request.http_range.start or 0))]
+    answer = web.StreamResponse(status=whole.status, headers=whole.headers)
+    answer.content_length = len(whole.body)
     await answer.prepare(request)
-    await answer.write(b"\xe9" * 10_000)
-    assert request.transport
-    request.transport.close()
+    await answer.write(part)
+    if len(part) < len(whole.body):
+        assert request.transport
+        request.transport.close()
     return answer
 
 
-async def longer(request: web.Request) -> web.StreamResponse:
+async def longer(request: web.Request, _: Impostor) -> web.StreamResponse:
     return web.Response(body=bytes(2_000_000))
 
 
-async def without_length(request: web.Request) -> web.StreamResponse:
+async def without_length(request: web.Request, _: Impostor) -> web.StreamResponse:
     answer = web.StreamResponse()
     answer.enable_chunked_encoding()
     await answer.prepare(request)
@@ -179,31 +185,74 @@ async def without_length(request: web.Request) -> web.StreamResponse:
     return answer
 
 
-async def gone(request: web.Request) -> web.StreamResponse:
+async def gone(request: web.Request, _: Impostor) -> web.StreamResponse:
     return web.Response(status=404)
+
+
+async def another_range(request: web.Request, impostor: Impostor) -> web.StreamResponse:
+    content = transfer_file.transfer(impostor.image)
+    return web.Response(status=206, body=content[1:65], headers={"Content-Range": f"bytes 1-64/{len(content)}"})
+
+
+async def another_image(request: web.Request, _: Impostor) -> web.StreamResponse:
+    return ranged(request, transfer_file.transfer(app_image("1.0.0", size_bytes=59_000)))
+
+
+async def against_another_base(request: web.Request, impostor: Impostor) -> web.StreamResponse:
+    return ranged(request, transfer_file.transfer(impostor.image, impostor.image[:-1] + b"x", (1,)))
 
 
 @pytest.mark.parametrize(
     ("transfer", "reason"),
     [
         (cut_short, "the connection ended in the middle of an answer"),
-        (longer, "2000000 bytes instead of 60000"),
+        (longer, "not a transfer of an image of 60000 bytes"),
         (without_length, "an answer without a length"),
         (gone, "the server answered 404"),
+        (another_range, "asked for 0-63, was given bytes 1-64/"),
+        (another_image, "not a transfer of an image of 60000 bytes"),
+        (against_another_base, "a transfer against another image than the one that runs"),
     ],
 )
 async def test_bad_transfer_fails_is_reported_and_tried_again(
     transfer: Any, reason: str, flash: Path, impostor: Impostor, owner: rsa.RSAPrivateKey, image: bytes
 ) -> None:
     impostor.offer = signed(owner, manifest(image))
-    impostor.transfer = transfer
+    impostor.transfer = lambda request: transfer(request, impostor)
     async with Bench(flash) as bench:
         await bench.until(lambda: any(r["event"] == "failed" for r in impostor.reports))
-        assert {r["reason"] for r in impostor.reports if r["event"] == "failed"} == {reason}
+        assert all(r["reason"].startswith(reason) for r in impostor.reports if r["event"] == "failed")
         assert Flash(flash).boot == "ota_0"
+        assert transfer is cut_short or Flash(flash).is_erased("ota_1")
         impostor.transfer = None
         await bench.confirmed("1.1.0")
     assert bench.log.count("downloading 1.1.0,") == 2
+    assert Flash(flash).holds("ota_1", image)
+
+
+async def test_spoilt_segment_is_fetched_once_more_raw_and_a_spoilt_image_is_given_up(
+    flash: Path, impostor: Impostor, owner: rsa.RSAPrivateKey, image: bytes
+) -> None:
+    good = transfer_file.transfer(image)
+    asked: list[str] = []
+
+    async def spoilt(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        return ranged(request, good[:20_000] + bytes([good[20_000] ^ 1]) + good[20_001:])
+
+    async def raw(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        return ranged(request, impostor.image if len(asked) > 3 else flipped(impostor.image, 0))
+
+    impostor.transfer, impostor.raw = spoilt, raw
+    impostor.offer = signed(owner, manifest(image))
+    async with Bench(flash) as bench:
+        await bench.until(lambda: any(r["event"] == "failed" for r in impostor.reports))
+        assert Flash(flash).boot == "ota_0"
+        await bench.confirmed("1.1.0")
+    assert [r["reason"] for r in impostor.reports if r["event"] == "failed"] == ["segment 0 is wrong"]
+    transfer, whole = "/device/v1/transfers/it", "/device/v1/transfers/image"
+    assert asked == [transfer, transfer, whole] * 2
     assert Flash(flash).holds("ota_1", image)
 
 
@@ -256,9 +305,11 @@ async def test_garbage_is_survived_with_a_wait_that_grows(what: str, tmp_path: P
 
 async def test_transfer_that_trickles_is_given_up(impostor: Impostor, tmp_path: Path, owner: rsa.RSAPrivateKey) -> None:
     async def trickle(request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse(headers={"Content-Length": str(len(impostor.image))})
+        whole = ranged(request, transfer_file.transfer(impostor.image))
+        answer = web.StreamResponse(status=whole.status, headers=whole.headers)
+        answer.content_length = len(whole.body)
         await answer.prepare(request)
-        for byte in impostor.image:
+        for byte in whole.body:
             await answer.write(bytes([byte]))
             await asyncio.sleep(0.2)
         return answer

@@ -1,6 +1,7 @@
 """The record: what each change stores, once, and that a store which fails leaves nothing changed."""
 
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from twinslot.record import Record
 VECTORS = Path(__file__).parents[1] / "vectors"
 
 RELEASE = {"version": "1.1.0", "sequence": 7, "security": 1, "size": 9, "sha256": "aa", "slot": 1}
-ON_ITS_WAY = {**RELEASE, "kind": 0, "place": None, "link": "", "arms": 0, "switched": False, "ended": ""}
-KEPT = {key: ON_ITS_WAY[key] for key in ("version", "sequence", "security", "sha256", "slot", "place")}
+ON_ITS_WAY = {**RELEASE, "kind": 0, "place": None, "keys": None, "link": "", "arms": 0, "switched": False, "ended": ""}
+KEPT = {key: ON_ITS_WAY[key] for key in ("version", "sequence", "security", "sha256", "slot", "place", "keys")}
+OLD_KEYS, NEW_KEYS = [0, "0123456789abcdef"], [1, "0123456789abcdef"]
 
 
 class Stored:
@@ -62,6 +64,16 @@ CHANGES: dict[str, tuple[dict, Callable[[Record], None], dict]] = {
         {"confirmed": {**KEPT, "place": 1}, "trial": {**ON_ITS_WAY, "kind": 1, "place": 0}},
         lambda r: r.confirm("x"),
         {"confirmed": {**KEPT, "place": 0}, "report": report("confirmed", "1.1.0", 7, "")},
+    ),
+    "confirm other keys": (
+        {"confirmed": {**KEPT, "keys": OLD_KEYS}, "trial": {**ON_ITS_WAY, "keys": NEW_KEYS}},
+        lambda r: r.confirm("x"),
+        {"confirmed": {**KEPT, "keys": NEW_KEYS}, "report": report("confirmed", "1.1.0", 7, "")},
+    ),
+    "fail with other keys": (
+        {"confirmed": {**KEPT, "keys": OLD_KEYS}, "trial": {**ON_ITS_WAY, "keys": NEW_KEYS}},
+        lambda r: r.fail("x", "rolled_back", "crash"),
+        {"failed": 7, "report": report("rolled_back", "1.1.0", 7, "crash")},
     ),
     "fail": (
         {"trial": ON_ITS_WAY},
@@ -155,6 +167,24 @@ def test_release_of_an_image_names_the_other_slot_and_the_specification_in_force
     assert (made["security"], made["sha256"], made["slot"]) == (signed.security, signed.sha256.hex(), 0)
 
 
+def test_release_that_changes_keys_names_their_other_place_and_the_configured_ones() -> None:
+    for kept, place in ((None, 0), (OLD_KEYS, 1), (NEW_KEYS, 0)):
+        made = record.release(manifest(1), {**KEPT, "keys": kept}, 1, None, "fedcba9876543210")
+        assert made["keys"] == [place, "fedcba9876543210"]
+
+
+def test_release_that_changes_no_keys_names_those_in_force() -> None:
+    assert record.release(manifest(1), {**KEPT, "keys": NEW_KEYS}, 1)["keys"] == NEW_KEYS
+
+
+def test_trial_from_before_keys_could_change_is_confirmed_with_those_in_force() -> None:
+    changing, stored = started(
+        confirmed={**KEPT, "keys": OLD_KEYS}, trial={**RELEASE, "arms": 1, "switched": True, "ended": ""}
+    )
+    changing.confirm("x")
+    assert stored.writes[0]["confirmed"]["keys"] == OLD_KEYS
+
+
 def test_release_of_both_names_the_other_slot_and_the_other_place() -> None:
     signed = manifest(2)
     made = record.release(signed, {**KEPT, "place": 1}, 0)
@@ -176,6 +206,7 @@ def test_image_alone_has_no_link() -> None:
 def test_largest_record_can_be_stored() -> None:
     most = 0xFFFFFFFF
     release = {**KEPT, "version": "1.0.0-" + "a" * 58, "sequence": most, "security": most, "sha256": "f" * 64}
+    release["keys"] = NEW_KEYS
     trial = {**ON_ITS_WAY, **release, "size": most, "kind": 2, "link": "x" * 510, "arms": 255, "ended": "self_test"}
     said = {**report("rolled_back", release["version"], most, "damaged in flash; the other slot runs"), "id": "f" * 16}
     fields = {"confirmed": release, "trial": trial, "failed": most, "report": said}
@@ -190,9 +221,15 @@ def test_record_that_could_not_be_read_back_is_not_encoded() -> None:
 
 
 def test_floor_holds_what_is_kept_apart_from_the_record() -> None:
-    fields = {**FACTORY, "confirmed": {**KEPT, "security": 0xFFFFFFFF}, "failed": 9}
-    assert record.floor_numbers(record.floor(fields)) == (7, 0xFFFFFFFF, 9)
-    assert len(record.floor(fields)) == record.FLOOR_BYTES
+    for keys in (None, OLD_KEYS, NEW_KEYS):
+        fields = {**FACTORY, "confirmed": {**KEPT, "security": 0xFFFFFFFF, "keys": keys}, "failed": 9}
+        assert record.floor_numbers(record.floor(fields)) == (7, 0xFFFFFFFF, 9, keys)
+        assert len(record.floor(fields)) == record.FLOOR_BYTES
+
+
+def test_floor_from_before_keys_could_change_names_none() -> None:
+    old = struct.pack("<III", 7, 1, 9)
+    assert record.floor_numbers(old + bytes(record.FLOOR_BYTES - len(old))) == (7, 1, 9, None)
 
 
 def test_record_survives_its_encoding_and_garbage_is_no_record() -> None:
@@ -204,6 +241,6 @@ def test_record_survives_its_encoding_and_garbage_is_no_record() -> None:
 
 
 def test_board_without_a_readable_record_keeps_its_floor_or_takes_nothing() -> None:
-    assert record.salvaged("1.1.0", (7, 1, 9))["confirmed"]["sequence"] == 7
-    assert record.salvaged("1.1.0", (7, 1, 9))["failed"] == 9
+    salvaged = record.salvaged("1.1.0", (7, 1, 9, NEW_KEYS))
+    assert (salvaged["confirmed"]["sequence"], salvaged["confirmed"]["keys"], salvaged["failed"]) == (7, NEW_KEYS, 9)
     assert record.salvaged("1.1.0", None)["confirmed"]["sequence"] == 0xFFFFFFFF

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from twinslot.errors import Refused
-from twinslot.manifest import Rules
+from twinslot.manifest import Manifest, Rules
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "signature.json").read_text())
 KEY = serialization.load_pem_private_key(VECTORS["private_key"].encode(), None)
@@ -30,7 +30,13 @@ def manifest(**fields: object) -> bytes:
     text = b"".join(bytes([len(str(t).encode())]) + str(t).encode() for t in (f["app"], f["version"]))
     named = f["specification"]
     assert isinstance(named, bytes)
-    return head + text + (struct.pack("<H", len(named)) + hashlib.sha256(named).digest() if f["kind"] else b"")
+    return head + text + (struct.pack("<H", len(named)) + hashlib.sha256(named).digest() if f["kind"] % 4 else b"")
+
+
+def with_keys(data: bytes, added: list[bytes], retired: list[bytes]) -> bytes:
+    """The manifest, which changes the keys; `retired` are moduli too."""
+    data += bytes([len(added)]) + b"".join(added) + bytes([len(retired)])
+    return data[:5] + bytes([data[5] | 4]) + data[6:] + b"".join(hashlib.sha256(each).digest() for each in retired)
 
 
 def judge(data: bytes, trusted: list[bytes] | None = None, specification: bytes = b"") -> str:
@@ -92,6 +98,8 @@ def test_signed_manifest_is_taken_or_refused_for_the_first_reason(fields: dict[s
         ({"kind": 2, "specification": b""}, "format"),
         ({"kind": 2, "specification": b"1" * 2049}, "format"),
         ({"kind": 3}, "format"),
+        ({"kind": 4}, "format"),
+        ({"kind": 8}, "format"),
     ],
 )
 def test_signed_manifest_of_a_specification_is_taken_or_refused_for_the_first_reason(
@@ -121,6 +129,40 @@ def test_nothing_is_taken_by_a_board_that_trusts_nobody_or_somebody_else() -> No
     assert judge(manifest(), []) == "signature"
     assert judge(manifest(), [other]) == "signature"
     assert judge(manifest(), [other, base64.b64decode(VECTORS["modulus"])]) == "taken"
+
+
+OWNER = base64.b64decode(VECTORS["modulus"])
+A, B, C, D, E = (bytes([number]) * 384 for number in range(5))
+
+
+@pytest.mark.parametrize(
+    ("before", "added", "retired", "after"),
+    [
+        ([], [A], [], [OWNER, A]),
+        ([], [A], [OWNER], [A]),
+        ([], [A, B, C], [], [OWNER, A, B, C]),
+        ([], [A, B, C], [OWNER], [A, B, C]),
+        ([A], [], [OWNER], [A]),
+        ([A], [A], [], [OWNER, A]),
+        ([], [A, A], [], [OWNER, A]),
+        ([], [A], [A], [OWNER, A]),
+        ([], [], [A], [OWNER]),
+        ([A, B, C, D, E], [], [A, B], [OWNER, C, D, E]),
+        ([A], [B, C, D], [], None),
+        ([A, B, C, D, E], [], [A], None),
+        ([], [], [OWNER], None),
+    ],
+)
+def test_release_that_changes_keys_is_taken_when_one_to_four_are_left(
+    before: list[bytes], added: list[bytes], retired: list[bytes], after: list[bytes] | None
+) -> None:
+    data = with_keys(manifest(), added, retired)
+    assert judge(data, [OWNER, *before]) == ("keys" if after is None else "taken")
+    assert after is None or Manifest(data).trusted([OWNER, *before]) == after
+
+
+def test_release_that_changes_no_keys_is_taken_by_a_board_that_trusts_many() -> None:
+    assert judge(manifest(), [A, B, C, D, E, OWNER]) == "taken"
 
 
 def test_signature_is_checked_before_anything_of_the_manifest_is_believed() -> None:

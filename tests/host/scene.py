@@ -7,6 +7,7 @@ import secrets
 import sqlite3
 import urllib.parse
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from twinslot_host.description.openapi import path_of
@@ -280,6 +281,23 @@ GOOD: dict[tuple[str, str], Callable[[Account], Sent]] = {
     ("POST", "/api/v1/setup"): lambda me: {"token": "good", "name": "good", "password": "correct horse battery"},
     ("POST", "/api/v1/sessions"): lambda me: {"name": "good", "password": "correct horse battery"},
 }
+
+
+def carrying(data: Path) -> set[str]:
+    """The files of the transfers of images that a release has, against bases that one has."""
+    sql = (
+        "SELECT t.sha256 FROM transfers t JOIN files f ON f.sha256 = t.image"
+        " WHERE t.base = '' OR t.base IN (SELECT sha256 FROM files)"
+    )
+    with closing(sqlite3.connect(f"file:{data / 'twinslot.db'}?mode=ro", uri=True)) as db:
+        return {row[0] for row in db.execute(sql)}
+
+
+def left(data: Path) -> list[str]:
+    """The files of releases, and whatever else lies there, those transfers aside."""
+    files = (path for folder in ("artifacts", "incoming") for path in (data / folder).rglob("*") if path.is_file())
+    known = carrying(data)
+    return [path.name for path in files if path.name not in known]
 
 
 def rows(data: Path, account: str | None = None) -> dict[str, list]:

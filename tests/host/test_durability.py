@@ -4,13 +4,14 @@ import secrets
 import signal
 import sqlite3
 import stat
-from pathlib import Path
 
 import pytest
 
+from .carried import applied
 from .clients import Server
 from .kaa import Kaa, new_filter
 from .samples import make_image
+from .scene import left
 
 IMAGE = make_image(size=5000)
 
@@ -50,8 +51,9 @@ def test_sigkill_right_after_an_acknowledged_upload_loses_nothing(start):
         server.stop(signal.SIGKILL)
         again = start()
         assert again.api("GET", "/applications/kettle").json["releases"][-1] == release
-        transfer = again.board(group, f"board-{number}").offer(version="0.0.1")["transfer"]
-        assert again.request("GET", transfer).body == image
+        offer = again.board(group, f"board-{number}").offer(version="0.0.1")
+        assert again.request("GET", offer["image"]).body == image
+        assert applied(again.request("GET", offer["transfer"]).body) == image
         again.stop(signal.SIGKILL)
 
 
@@ -82,7 +84,7 @@ def test_sigkill_between_any_two_calls_about_a_release_loses_nothing(start):
         server.stop(signal.SIGKILL)
         board.server = kaa.server = server = start()
         assert (state(server), verdicts(server)) == before
-    assert server.request("GET", board.offer()["transfer"]).body == make_image(b"repaired")
+    assert server.request("GET", board.offer()["image"]).body == make_image(b"repaired")
 
 
 def test_server_that_is_told_to_stop_exits_with_0(server):
@@ -119,10 +121,6 @@ def test_store_of_a_newer_version_is_refused_with_a_clear_message(start):
     db.close()
     with pytest.raises(AssertionError, match="newer version"):
         start()
-
-
-def left(data: Path) -> list[str]:
-    return [path.name for folder in ("artifacts", "incoming") for path in (data / folder).rglob("*") if path.is_file()]
 
 
 def test_start_removes_unfinished_uploads_and_images_of_no_release(start):

@@ -27,7 +27,7 @@ def test_upload_is_answered_with_201_and_offered_to_the_group(server):
     assert answer.headers["Content-Type"].startswith("application/json")
     board = server.board(group)
     assert offered_version(board) == "1.1.0"
-    assert server.request("GET", board.offer()["transfer"]).body == IMAGE
+    assert server.request("GET", board.offer()["image"]).body == IMAGE
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(("firmware", "group", "token", "version"))))

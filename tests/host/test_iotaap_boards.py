@@ -57,7 +57,7 @@ def test_same_version_with_other_content_replaces_it(server):
     upload(server, group, "1.1.0", IMAGE)
     other = make_image(b"other")
     assert upload(server, group, "1.1.0", other).status == 201
-    assert server.request("GET", server.board(group).offer()["transfer"]).body == other
+    assert server.request("GET", server.board(group).offer()["image"]).body == other
     assert len(otas(server)) == 1
 
 
@@ -78,7 +78,7 @@ def test_version_that_another_group_can_get_is_400_with_other_content_and_stays(
     answer = upload(server, group, "1.1.0", make_image(b"other"))
     expected = {"message": "kettle 1.1.0 exists with another content; choose another version"}
     assert (answer.status, answer.json, otas(server)) == (400, expected, before)
-    assert server.request("GET", server.board(other).offer()["transfer"]).body == IMAGE
+    assert server.request("GET", server.board(other).offer()["image"]).body == IMAGE
     assert upload(server, group, "1.1.0", IMAGE).status == 201
 
 
@@ -100,7 +100,7 @@ def test_version_that_failed_is_offered_again_once_its_content_is_another(server
     assert board.offer() is None
     repaired = make_image(b"repaired")
     assert upload(server, group, "1.1.0", repaired).status == 201
-    assert server.request("GET", board.offer()["transfer"]).body == repaired
+    assert server.request("GET", board.offer()["image"]).body == repaired
 
 
 def test_version_that_a_publisher_signed_is_400_and_stays(server, publisher):
@@ -143,4 +143,4 @@ def test_restart_right_after_the_answer_loses_nothing(start, number):
     again = start()
     assert otas(again) == before
     offer = again.board(group).offer()
-    assert again.request("GET", offer["transfer"]).body == IMAGE
+    assert again.request("GET", offer["image"]).body == IMAGE

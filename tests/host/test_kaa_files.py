@@ -26,7 +26,7 @@ def test_uploaded_file_is_named_and_offered(kaa):
     answer = kaa.upload("1.1.0", content, "sketch.bin")
     assert (answer.status, answer.body) == (204, b"")
     assert kaa.get("1.1.0").json["filename"] == "sketch.bin"
-    assert kaa.server.request("GET", board.offer()["transfer"]).body == content
+    assert kaa.server.request("GET", board.offer()["image"]).body == content
 
 
 @pytest.mark.parametrize("name", ["a", "0", "-", "_", "...", ".a", "a" * 30, "kettle-1.0_2.app-bin"])
@@ -60,7 +60,7 @@ def test_upload_while_a_board_installs_the_file_is_400_and_the_file_stays(kaa):
     content = unique_image()
     board = installing(kaa, content)
     assert message(kaa.upload("1.1.0", unique_image()), 400)
-    assert kaa.server.request("GET", board.offer()["transfer"]).body == content
+    assert kaa.server.request("GET", board.offer()["image"]).body == content
 
 
 @pytest.mark.parametrize("specification", [1, "text", [1]])
@@ -177,7 +177,7 @@ def test_deletion_of_a_file_of_another_name_is_404(kaa, name):
 def test_deletion_of_a_file_that_a_board_is_installing_is_400(kaa):
     board = installing(kaa, IMAGE)
     assert message(kaa.delete_file("1.1.0"), 400)
-    assert kaa.server.request("GET", board.offer()["transfer"]).body == IMAGE
+    assert kaa.server.request("GET", board.offer()["image"]).body == IMAGE
 
 
 # GET /applications/{appName}/software/{softwareVersion}/files/{fileName}/links

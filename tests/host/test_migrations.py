@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from twinslot_host.store.migrations import MIGRATIONS
 
+from .carried import applied
 from .samples import make_image, make_manifest
 from .scene import rows
 
@@ -111,7 +112,8 @@ def test_data_of_the_first_version_is_shown_and_offered_as_before(start):
         assert server.api("GET", "/devices/old").json["enrolled_group"] == GROUP["id"]
         offer = server.board(GROUP, "old").offer()
         assert (base64.b64decode(offer["manifest"]), base64.b64decode(offer["signature"])) == (manifest, signature)
-        assert server.request("GET", offer["transfer"]).body == IMAGE
+        assert server.request("GET", offer["image"]).body == IMAGE
+        assert applied(server.request("GET", offer["transfer"]).body) == IMAGE
         assert [each["id"] for each in server.api("GET", "/accounts").json["items"]] == [ACCOUNT]
         held = {each["device"]: each["security_version"] for each in rows(data)["devices"]}
         assert held == {"old": 0, "kept": 3}

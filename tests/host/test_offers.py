@@ -54,7 +54,7 @@ def test_image_with_a_specification_is_offered_with_both_and_a_link_to_the_file(
     offer = board.offer()
     assert manifest_of(offer) == make_specified(IMAGE, BOIL, sequence)
     assert base64.b64decode(offer["specification"]) == BOIL
-    for path in (offer["transfer"], path_of(server, offer["link"])):
+    for path in (offer["image"], path_of(server, offer["link"])):
         assert server.request("GET", path).body == IMAGE
 
 
@@ -71,13 +71,13 @@ def test_publisher_specification_is_passed_on_to_the_byte(server, publisher):
 def test_image_alone_is_offered_as_ever(server):
     board = server.board(server.group())
     server.publish(IMAGE)
-    assert board.offer().keys() == {"manifest", "signature", "transfer"}
+    assert board.offer().keys() == {"manifest", "signature", "transfer", "image"}
 
 
 def test_specification_that_is_no_object_comes_without_a_link(server):
     board = server.board(server.group())
     server.publish(IMAGE, specification=b"[1]")
-    assert board.offer().keys() == {"manifest", "signature", "transfer", "specification"}
+    assert board.offer().keys() == {"manifest", "signature", "transfer", "image", "specification"}
 
 
 @pytest.mark.parametrize(("given", "expected"), [({}, b"{}"), ({"specification": {"boil": 90}}, BOIL)])

@@ -75,7 +75,7 @@ def test_file_of_a_deleted_release_stays_while_another_has_it_too(server):
     server.publish(IMAGE)
     server.publish(IMAGE, "1.2.0")
     assert server.api("DELETE", ONE).status == 204
-    assert server.request("GET", board.offer()["transfer"]).body == IMAGE
+    assert server.request("GET", board.offer()["image"]).body == IMAGE
 
 
 @pytest.mark.parametrize("told", [{"version": "1.1.0"}, {"confirmed_version": "1.1.0"}])

@@ -24,7 +24,7 @@ def files(tmp_path_factory):
 def link(files) -> str:
     board = files.board(files.group())
     files.publish(IMAGE)
-    return board.offer()["transfer"]
+    return board.offer()["image"]
 
 
 def signed_link(server, sha256: str, expires: int) -> str:

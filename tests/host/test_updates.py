@@ -27,7 +27,7 @@ def test_new_device_is_offered_a_release_that_its_trusted_key_signed(server):
     manifest = base64.b64decode(offer["manifest"])
     assert manifest == make_manifest(IMAGE, release["sequence"])
     assert verified(modulus(board), manifest, base64.b64decode(offer["signature"]))
-    assert server.request("GET", offer["transfer"]).body == IMAGE
+    assert server.request("GET", offer["image"]).body == IMAGE
     assert before_s <= release["sequence"] <= time.time()
     assert (release["sha256"], release["size"]) == (hashlib.sha256(IMAGE).hexdigest(), len(IMAGE))
     assert (release["signed_by"], release["security_version"], release["chip"]) == ("server", 0, 0)

@@ -9,19 +9,19 @@ from contextlib import closing
 import pytest
 
 from .samples import make_image, make_manifest, sign
+from .scene import left
 from .test_image import BAD
 
 IMAGE = make_image(size=5000)
 
 
 def nothing_is_left(server) -> bool:
-    """`kettle` has no release, and no file lies there that is not of another application's release or a package."""
+    """`kettle` has no release, and no file lies there that is not of another application's release, a transfer of one,
+    or a package."""
     with closing(sqlite3.connect(server.data / "twinslot.db")) as db:
         known = {row[0] for row in db.execute("SELECT sha256 FROM files UNION SELECT sha256 FROM package_files")}
-    folders = (server.data / "artifacts", server.data / "incoming")
-    files = {path.name for folder in folders for path in folder.rglob("*") if path.is_file()}
     application = server.api("GET", "/applications/kettle")
-    return files <= known and (application.status == 404 or application.json["releases"] == [])
+    return known.issuperset(left(server.data)) and (application.status == 404 or application.json["releases"] == [])
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -104,7 +104,7 @@ def test_version_that_exists_is_refused_and_the_first_stays(server):
     answer = server.publish(make_image(b"other"))
     assert (answer.status, "exists already" in answer.detail) == (409, True)
     assert server.api("GET", "/applications/kettle").json["releases"] == [first]
-    assert [path.name for path in (server.data / "artifacts").rglob("*") if path.is_file()] == [first["sha256"]]
+    assert left(server.data) == [first["sha256"]]
 
 
 def test_upload_refused_for_its_manifest_keeps_the_artifact_of_another_release(server, publisher):
@@ -112,7 +112,7 @@ def test_upload_refused_for_its_manifest_keeps_the_artifact_of_another_release(s
     fields = sign(publisher, make_manifest(IMAGE, int(time.time())))
     assert server.publish(IMAGE, **fields).status == 201
     assert server.publish(IMAGE, "1.2.0", **fields).status == 400
-    assert len([path for path in (server.data / "artifacts").rglob("*") if path.is_file()]) == 1
+    assert len(left(server.data)) == 1
 
 
 @pytest.mark.parametrize(

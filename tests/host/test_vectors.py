@@ -56,6 +56,17 @@ def test_good_manifest_of_a_specification_is_read_and_written_to_the_byte(case):
     assert manifest.decode(bytes.fromhex(case["bytes"])) == made
 
 
+@pytest.mark.parametrize("case", MANIFEST["with_keys"], ids=lambda case: str(len(case["bytes"])))
+def test_good_manifest_that_changes_keys_is_read_and_written_to_the_byte(case):
+    fields = dict(case["fields"])
+    digests = {name: bytes.fromhex(fields.pop(name, "")) for name in ("sha256", "specification_sha256")}
+    sizes = {f"{name}_bytes": fields.pop(name, 0) for name in ("size", "specification_size")}
+    keys = {"added": tuple(map(bytes.fromhex, fields.pop("added"))), "retired": tuple(fields.pop("retired"))}
+    made = manifest.Manifest(**fields, **digests, **sizes, **keys)
+    assert manifest.encode(made).hex() == case["bytes"]
+    assert manifest.decode(bytes.fromhex(case["bytes"])) == made
+
+
 @pytest.mark.parametrize("case", MANIFEST["bad"] + SPECIFICATION["bad"], ids=lambda case: case["why"])
 def test_malformed_manifest_is_refused(case):
     with pytest.raises(manifest.ManifestError):

@@ -123,7 +123,7 @@ def test_what_a_device_says_is_shown_literally(twinslot, foreign, words, monkeyp
     monkeypatch.setenv("COLUMNS", "200")
     result = {"event": "rolled_back", "version": words, "reason": words}
     known = device(app=words, version=words, last_result=result, events=[{"at": "now", **result, "sequence": 1}])
-    explained = {"offer": {"version": words}, "reason": words}
+    explained = {"offer": {"version": words, "transfer": None}, "reason": words}
     explained["releases"] = [{"version": words, "sequence": 1, "offered": True, "reason": words}]
     bodies = {"devices": {"items": [known], "total": 1}, "kettle-1": known, "explain": explained}
     foreign(lambda method, path: (200, json.dumps(bodies[path.partition("?")[0].rpartition("/")[2]]).encode()))
@@ -181,3 +181,13 @@ def test_other_conflict_is_not_tried_again(twinslot, foreign, image, publisher) 
     result = twinslot("publish", image, "--app", "kettle", "--version", "1.1.0", "--key", publisher)
     assert (result.code, len(posts)) == (4, 1)
     assert "exists already" in result.err
+
+
+@pytest.mark.parametrize(("base", "what"), [(None, "the whole image, compressed"), ("ab" * 32, "what the image")])
+def test_explain_says_how_much_a_device_downloads(twinslot, foreign, base, what) -> None:
+    offer = {"version": "1.1.0", "transfer": {"size": 4321, "base": base}}
+    explained = {"offer": offer, "reason": "it is the highest", "releases": []}
+    foreign(lambda method, path: (200, json.dumps(explained).encode()))
+    result = twinslot("explain", "kettle-1")
+    assert result.code == 0
+    assert f"it downloads 4321 bytes: {what}" in result.out

@@ -80,7 +80,24 @@ def test_missing_venv_package_is_named(monkeypatch) -> None:
     monkeypatch.setattr(setup.os, "geteuid", lambda: 1000)
     monkeypatch.setattr(setup.shutil, "which", lambda name: "/usr/bin/apt-get")
     with pytest.raises(setup.SetupError, match="sudo apt-get install python3"):
-        setup.install_venv_package()
+        setup.install_packages("this Python has no `venv`", "python3.11-venv")
+
+
+def test_missing_compiler_is_named_when_a_package_needs_it(project, monkeypatch) -> None:
+    def run(argv: list[str], purpose: str) -> None:
+        raise setup.SetupError("error: command 'gcc' failed")
+
+    monkeypatch.setattr(setup, "run", run)
+    monkeypatch.setattr(setup, "runs", lambda venv: True)
+    monkeypatch.setattr(setup.os, "geteuid", lambda: 1000)
+    (project / ".venv").unlink()
+    (project / ".venv").mkdir()
+    with pytest.raises(setup.SetupError, match="'gcc' failed"):
+        setup.set_up_venv(project)
+    monkeypatch.setattr(setup.shutil, "which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else None)
+    with pytest.raises(setup.SetupError, match=r"need a compiler. Run `sudo apt-get install g\+\+ python3"):
+        setup.set_up_venv(project)
+    assert not (project / ".venv" / "twinslot-setup.stamp").exists()
 
 
 @needs_apt

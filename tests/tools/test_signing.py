@@ -11,12 +11,22 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from twinslot_sim.applications import app_image
-from twinslot_tools import signing
+from twinslot_tools import manifests, signing
 from twinslot_tools.errors import BadFile, ServerRefused
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
 NOW_S = 1_790_000_000
+MANIFEST, SPECIFICATION = (json.loads((VECTORS / f"{name}.json").read_text()) for name in ("manifest", "specification"))
+NAMES = (b"one", b"two", b"three", b"four")
+
+
+def modulus_named(name: bytes) -> bytes:
+    """One that the vectors add or retire."""
+    data = bytearray(hashlib.shake_256(name).digest(384))
+    data[0] |= 0x80
+    data[-1] |= 1
+    return bytes(data)
 
 
 def recovered(public: rsa.RSAPublicKey, signature: bytes) -> bytes:
@@ -76,7 +86,7 @@ def of_release(fields: dict) -> dict:
 
 @pytest.mark.parametrize("case", json.loads((VECTORS / "manifest.json").read_text())["good"])
 def test_manifest_is_the_vectors(case) -> None:
-    made = signing.manifest(facts_of(case["fields"]), None, **of_release(case["fields"]))
+    made = manifests.encoded(facts_of(case["fields"]), None, **of_release(case["fields"]))
     assert made.hex() == case["bytes"]
 
 
@@ -92,7 +102,40 @@ def specified() -> list[tuple[dict, bytes]]:
 @pytest.mark.parametrize(("case", "specification"), specified())
 def test_manifest_with_a_specification_is_the_vectors(case, specification) -> None:
     facts = facts_of(case["fields"]) if case["fields"]["kind"] == 2 else None
-    assert signing.manifest(facts, specification, **of_release(case["fields"])).hex() == case["bytes"]
+    assert manifests.encoded(facts, specification, **of_release(case["fields"])).hex() == case["bytes"]
+
+
+@pytest.mark.parametrize("case", MANIFEST["with_keys"])
+def test_manifest_that_changes_keys_is_the_vectors(case) -> None:
+    fields = case["fields"]
+    by_digest = {hashlib.sha256(content).hexdigest(): content for _, content in specified()}
+    specification = by_digest.get(fields.get("specification_sha256"))
+    facts = None if fields["kind"] == 1 else facts_of(fields)
+    moduli = {hashlib.sha256(modulus).hexdigest(): modulus for modulus in map(modulus_named, NAMES)}
+    keys = manifests.KeyChange(
+        tuple(map(bytes.fromhex, fields["added"])), tuple(moduli[each] for each in fields["retired"])
+    )
+    assert manifests.encoded(facts, specification, **of_release(fields), keys=keys).hex() == case["bytes"]
+
+
+@pytest.mark.parametrize("case", MANIFEST["good"] + MANIFEST["with_keys"] + SPECIFICATION["good"])
+def test_manifest_is_read_as_the_vectors_say(case) -> None:
+    fields, told = case["fields"], manifests.told(bytes.fromhex(case["bytes"]))
+    kind = fields.get("kind", 0)
+    assert told.pop("carries") == ("an image", "a specification", "an image and a specification")[kind]
+    names = {"app", "version", "sequence"} | {name for name in fields if name.startswith("specification")}
+    names |= {"chip", "security_version", "size", "sha256"} if kind != 1 else set()
+    expected = {name: fields[name] for name in names}
+    if "added" in fields:
+        expected["keys_added"] = [hashlib.sha256(bytes.fromhex(each)).hexdigest() for each in fields["added"]]
+        expected["keys_retired"] = fields["retired"]
+    assert told == expected
+
+
+@pytest.mark.parametrize("case", MANIFEST["bad"] + SPECIFICATION["bad"], ids=lambda case: case["why"])
+def test_what_is_no_manifest_is_not_read(case) -> None:
+    with pytest.raises(BadFile, match="no manifest"):
+        manifests.told(bytes.fromhex(case["bytes"]))
 
 
 def test_specification_is_signed_and_sent_compact(tmp_path) -> None:

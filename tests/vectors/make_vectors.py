@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from make_transfer_vectors import transfer
 
 HERE = Path(__file__).parent
 
@@ -91,8 +92,39 @@ LIMITS = {
 }
 
 
+def modulus(name: str) -> bytes:
+    """384 bytes that could be a key's."""
+    data = bytearray(hashlib.shake_256(name.encode()).digest(384))
+    data[0] |= 0x80
+    data[-1] |= 1
+    return bytes(data)
+
+
+def with_keys(fields: dict, added: list[bytes], retired: list[bytes]) -> dict:
+    """The fields of a manifest that changes the trusted keys; `retired` are moduli too."""
+    digests = [hashlib.sha256(each).hexdigest() for each in retired]
+    return {"kind": 0, **fields, "added": [each.hex() for each in added], "retired": digests}
+
+
+def encoded_with_keys(fields: dict) -> bytes:
+    data = encoded_with_specification(fields) if fields["kind"] else encoded(fields)
+    data = data[:5] + bytes([fields["kind"] | 4]) + data[6:]
+    for parts in (fields["added"], fields["retired"]):
+        data += bytes([len(parts)]) + b"".join(bytes.fromhex(each) for each in parts)
+    return data
+
+
 def manifest() -> dict:
     good = encoded(KETTLE)
+    one, two, three, four = (modulus(name) for name in ("one", "two", "three", "four"))
+    changing = [
+        with_keys(KETTLE, [one], []),
+        with_keys(KETTLE, [], [one]),
+        with_keys(with_specification(ALONE, SPECIFICATION), [two], [one]),
+        with_keys(with_specification(LIMITS, SPECIFICATION), [one, two, three], [two, three, four]),
+    ]
+    rotation = encoded_with_keys(with_keys(KETTLE, [two], [one]))
+    at = len(good)
     bad = {
         "empty": b"",
         "cut short in the head": good[:51],
@@ -106,9 +138,20 @@ def manifest() -> dict:
         "an application of 65 bytes": good[:52] + b"\x41" + b"a" * 65 + good[59:],
         "an application that is not UTF-8": good[:53] + b"\xff\xfe" + good[55:],
         "a length that runs past the end": good[:59] + b"\x40" + good[60:],
+        "keys without the kind": rotation[:5] + b"\0" + rotation[6:],
+        "the kind without keys": rotation[:at],
+        "no key added and none retired": rotation[:at] + b"\0\0",
+        "four keys added": encoded_with_keys(with_keys(KETTLE, [one, two, three, four], [])),
+        "four keys retired": encoded_with_keys(with_keys(KETTLE, [], [one, two, three, four])),
+        "cut short in a key added": rotation[: at + 384],
+        "cut short after the keys added": rotation[: at + 385],
+        "cut short in a key retired": rotation[:-1],
+        "a byte after the keys": rotation + b"\0",
+        "kind 8": rotation[:5] + b"\x08" + rotation[6:],
     }
     return {
         "good": [{"fields": fields, "bytes": encoded(fields).hex()} for fields in (KETTLE, LIMITS)],
+        "with_keys": [{"fields": fields, "bytes": encoded_with_keys(fields).hex()} for fields in changing],
         "bad": [{"why": why, "bytes": data.hex()} for why, data in bad.items()],
     }
 
@@ -378,5 +421,5 @@ def packages() -> dict:
     }
 
 
-for build in (auth, manifest, specification, signature, otadata, packages):
+for build in (auth, manifest, specification, signature, otadata, packages, transfer):
     (HERE / f"{build.__name__}.json").write_text(json.dumps(build(), indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,89 @@
+"""Downloads the transfers of the wire examples; on MicroPython as on CPython. Prints a JSON document.
+
+Arguments: the folder that holds the package, the folder of the vectors.
+"""
+
+import asyncio
+import json
+import sys
+from binascii import a2b_base64, unhexlify
+from hashlib import sha256
+from io import BytesIO
+
+if sys.implementation.name == "cpython":
+    import stand_ins
+
+    stand_ins.install()
+    package = type(sys)("twinslot")
+    package.__path__ = [sys.argv[1] + "/twinslot"]
+else:
+    package = type("twinslot", (), {"__path__": sys.argv[1] + "/twinslot"})
+sys.modules["twinslot"] = package
+
+import deflate
+from prove_memory import App, Memory, nothing, slot
+
+import twinslot.transfer as transfer
+from twinslot.download import Download
+from twinslot.errors import TransferError
+
+ROOM = 0x180000
+through = transfer.Transfer()
+wrong = []
+proven = 0
+
+
+def expect(what, actual, expected):
+    global proven
+    proven += 1
+    if actual != expected:
+        wrong.append("{}: {!r} instead of {!r}".format(what, actual, expected))
+
+
+def unpacked(text):
+    content, piece = b"", bytearray(4096)
+    stream = deflate.DeflateIO(BytesIO(a2b_base64(text)), deflate.RAW, 12)
+    while True:
+        n = stream.readinto(memoryview(piece))
+        if not n:
+            return content
+        content += piece[:n]
+
+
+def download(memory, size, running, into):
+    """Empty, or why not."""
+    try:
+        asyncio.run(Download(("transfer", "image"), size, running, into, through).run(memory, nothing))
+        return ""
+    except TransferError as error:
+        return str(error)
+
+
+def prove(case, raw):
+    """The slot holds the image; segments were fetched raw or not."""
+    image, base, file = unpacked(case["image"]), unpacked(case["base"]), a2b_base64(case["transfer"])
+    memory, into = Memory({"transfer": file, "image": image}), slot(len(image))
+    expect(case["why"], download(memory, len(image), (App(base), sha256(base).digest()), into), "")
+    expect(case["why"], bytes(into.view[: len(image)]) == image, True)
+    expect(case["why"], [path for path, _, _ in memory.asked if path == "image"], ["image"] if raw else [])
+
+
+def prove_index(case):
+    """It is refused, before the first write."""
+    file = unhexlify(case["index"])
+    memory, into = Memory({"transfer": file}, {"transfer": case["total"]}), slot(case["size"])
+    app = App(b"")
+    app.size = ROOM
+    said = download(memory, case["size"], (app, unhexlify(case["running"])), into)
+    expect(case["why"], (bool(said), into.written, len(memory.asked)), (True, 0, 1))
+
+
+with open(sys.argv[2] + "/transfer.json") as file:
+    vectors = json.load(file)
+for one in vectors["good"]:
+    prove(one, False)
+for one in vectors["bad_payloads"]:
+    prove(one, True)
+for one in vectors["bad_indexes"]:
+    prove_index(one)
+print(json.dumps({"proven": proven, "wrong": wrong}))
