@@ -138,5 +138,7 @@ def test_server_killed_at_random_moments_of_a_publish_keeps_what_it_acknowledged
         assert list((site.data / "incoming").iterdir()) == []
         if version not in known:
             subprocess.run([*publish, version], check=True, env=environment, stdout=subprocess.DEVNULL)
-    stored = [path for path in (site.data / "artifacts").rglob("*") if path.is_file()]
-    assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in stored] == [digest]
+    stored = {path.name: path.read_bytes() for path in (site.data / "artifacts").rglob("*") if path.is_file()}
+    assert {name: hashlib.sha256(content).hexdigest() for name, content in stored.items()} == {n: n for n in stored}
+    transfers = [name for name, content in stored.items() if content.startswith(b"TWTR")]
+    assert (len(transfers), set(stored) - {*transfers}) == (1, {digest})

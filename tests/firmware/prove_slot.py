@@ -26,8 +26,9 @@ class Files:
     """Serves `files` by path on 127.0.0.1, with Range, over connections that are kept.
 
     `asked` is each (path, first, past). `budget` is how many bytes of bodies are sent before the connection breaks,
-    None: it holds; `sent` is how many were. Without `ranges` every answer is the whole file. `closes` ends each
-    connection after an answer, and says so when it is "says". `raw` is sent in place of any answer.
+    None: it holds; `sent` is how many were. With `mends` the connection after that holds. Without `ranges` every answer
+    is the whole file. `closes` ends each connection after an answer; when it is "says", that is said, and `late` counts
+    who asks all the same. `raw` is sent in place of any answer.
     """
 
     def __init__(self, files):
@@ -36,6 +37,8 @@ class Files:
         self.connections = 0
         self.budget = None
         self.sent = 0
+        self.mends = False
+        self.late = 0
         self.ranges = True
         self.closes = ""
         self.raw = None
@@ -56,6 +59,8 @@ class Files:
         try:
             while await self._answer(reader, writer) and not self.closes:
                 pass
+            if self.closes == "says" and await reader.read(1):
+                self.late += 1
         except OSError:
             pass
         writer.close()
@@ -95,4 +100,6 @@ class Files:
         self.sent += n
         if self.budget is not None:
             self.budget -= n
+            if n < past - first and self.mends:
+                self.budget = None
         return n == past - first

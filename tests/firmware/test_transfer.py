@@ -13,7 +13,7 @@ from typing import Any
 from twinslot_sim import micropython
 
 ROOT = Path(__file__).resolve().parents[2]
-CHECKS = 129
+CHECKS = 137
 MUTATIONS = "600"
 SEED = os.environ.get("TWINSLOT_SEED") or str(random.randrange(1 << 30))
 

@@ -22,6 +22,7 @@ from twinslot.segments import Index, index_bytes  # noqa: E402
 
 from .prove_memory import App  # noqa: E402
 
+INPUT = 1536  # bytes of a payload that a device holds
 BASE = bytes(n * n // 7 % 256 for n in range(3000))
 NUMBERS = st.one_of(st.integers(-70, 70), st.integers(-(1 << 40), 1 << 40))
 PARTS = st.lists(st.tuples(st.binary(max_size=80), st.binary(max_size=80), st.integers(-400, 400)), max_size=9)
@@ -48,8 +49,10 @@ def decoded(payload: bytes, length: int, base: bytes | None = None, step: int = 
     Raises TransferError, after at most so many bytes.
     """
 
+    inflater = Inflater(Source(payload, step), len(payload))
+
     async def run() -> bytes:
-        source = inflater = Inflater(Source(payload, step), len(payload))
+        source = inflater
         if base is not None:
             source = Patch(inflater, length, App(base), len(base))
         made = memoryview(bytearray(length))
@@ -60,10 +63,12 @@ def decoded(payload: bytes, length: int, base: bytes | None = None, step: int = 
                 raise TransferError("too short")
             got += n
         await source.end()
-        assert len(inflater._tape.getbuffer()) == 1536
         return bytes(made)
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    finally:
+        assert len(inflater._tape.getbuffer()) == INPUT
 
 
 def number(value: int) -> bytes:
@@ -127,6 +132,21 @@ def test_deflate_of_anything_is_inflated_whatever_pieces_it_comes_in(
     content = unit * times + noise + unit * times
     if content:
         assert decoded(deflated(content), len(content), None, step) == content
+
+
+@pytest.mark.parametrize("blocks", [300, 310, 400, 3000])
+def test_deflate_that_needs_more_input_than_a_device_holds_is_refused(blocks: int) -> None:
+    nothing = b"\x00\x00\x00\xff\xff"
+    for step in (1, 700, 1460):
+        with pytest.raises(TransferError):
+            decoded(nothing * blocks + deflated(BASE), len(BASE), None, step)
+
+
+def test_deflate_that_hides_its_input_behind_empty_blocks_gets_nothing_that_did_not_come() -> None:
+    stored = b"\x01" + struct.pack("<HH", 500, 500 ^ 0xFFFF) + b"x" * 500
+    payload = b"\x00\x00\x00\xff\xff" * 203 + stored
+    with pytest.raises(TransferError):
+        asyncio.run(Inflater(Source(payload, 1), len(payload)).readinto(memoryview(bytearray(256))))
 
 
 IMAGE = BASE * 50

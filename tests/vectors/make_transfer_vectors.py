@@ -70,6 +70,7 @@ def bad_patches() -> dict[str, bytes]:
         "before the beginning of the base": patch_of((b"", SMALL[:1], -1), (zeros[:399], b"", 0)),
         "with more to add than its segment": patch_of((zeros + b"\0", b"", 0)),
         "with more bytes than its segment": patch_of((zeros[:1], SMALL, 0)),
+        "that says it takes more than its segment": good.replace(number(len(SMALL)) + SMALL, number(401) + SMALL),
         "with a number of bytes below 0": good[:4] + number(-1) + good[5:],
         "with a number of six bytes": good[:4] + number(0, 6) + good[5:],
         "that ends early": good[:-10],
@@ -108,6 +109,8 @@ def bad_indexes() -> dict[str, tuple[bytes, int]]:
 
     without = bytes(36)
     u32 = struct.Struct("<I").pack
+    (patch_bytes,) = struct.unpack_from("<I", good, 64)
+    unneeded = made(SMALL, BASE, (RAW,))
     return {
         "another magic": (b"TWTS" + good[4:], size),
         "format 2": (good[:4] + b"\2" + good[5:], size),
@@ -122,13 +125,15 @@ def bad_indexes() -> dict[str, tuple[bytes, int]]:
         "another base": (good[:16] + b"\1" * 32 + good[48:], size),
         "a base larger than the slot": (good[:12] + u32(1 << 24) + good[16:], size),
         "an unchanged segment beyond the base": (good[:12] + u32(SEGMENT - 1) + good[16:], size),
-        "a kind 4": (row(0, b"\4", 4), size),
+        "a kind 4": (row(1, b"\4", 4), size),
         "a byte that should be zero": (row(0, b"\1", 7), size),
         "an unchanged segment with a payload": (row(0, u32(1)) + b"x", size),
-        "a patch of 0 bytes": (row(1, bytes(4)), size),
+        "a patch of 0 bytes": (row(1, bytes(4))[:112] + good[112 + patch_bytes :], size),
         "a patch as long as its segment": (row(1, u32(SEGMENT)), size),
         "deflate as long as its segment": (row(2, u32(SEGMENT)), size),
         "a raw segment of a byte less": (row(3, u32(99))[:-1], size),
+        "an unneeded base of 0 bytes": (unneeded[:12] + bytes(4) + unneeded[16:], len(SMALL)),
+        "an unneeded base without a hash": (unneeded[:16] + bytes(32) + unneeded[48:], len(SMALL)),
         "a payload that is longer than said": (good + b"x", size),
         "a payload that is cut": (good[:-1], size),
         "the head alone": (good[:48], size),
@@ -150,6 +155,13 @@ def transfer() -> dict:
     bad = [(f"patch {why}", SMALL, SMALL_BASE, PATCH, deflated(data)) for why, data in bad_patches().items()]
     bad += [(f"deflate {why}", TEXT, b"", DEFLATE, data) for why, data in bad_deflate().items()]
     bad += [
+        (
+            "patch with a byte behind its deflate",
+            SMALL,
+            SMALL_BASE,
+            PATCH,
+            deflated(patch_of((b"", SMALL, 0))) + b"x",
+        ),
         ("raw, with a wrong byte", SMALL, b"", RAW, SMALL[:-1] + b"x"),
         ("unchanged, but it was changed", SMALL, SMALL_BASE, UNCHANGED, b""),
     ]
@@ -157,7 +169,13 @@ def transfer() -> dict:
     return {
         "good": [case(why, image, base, made(image, base, kinds)) for why, image, base, kinds in good],
         "bad_indexes": [
-            {"why": why, "size": size, "running": running, "index": file[:112].hex(), "total": len(file)}
+            {
+                "why": why,
+                "size": size,
+                "running": running,
+                "index": file[: 48 + 16 * -(-size // SEGMENT)].hex(),
+                "total": len(file),
+            }
             for why, (file, size) in bad_indexes().items()
         ],
         "bad_payloads": [
