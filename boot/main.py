@@ -5,6 +5,7 @@
 # When it fails, the board restarts: in a trial that is the way back to the old image and specification, else another
 # chance in a clean heap. After five such boots in a row the agent runs alone, so that the board can be reached and
 # updated.
+import gc
 import sys
 import time
 
@@ -12,6 +13,10 @@ import machine
 
 from twinslot import hw
 from twinslot.agent import SAFE_AFTER_CRASHES, Agent
+
+# Collecting often keeps the free part of the heap whole, for what takes large pieces of it: an update, a connection.
+gc.collect()
+gc.threshold(gc.mem_free() // 16)
 
 crashes = hw.crashes()
 try:

@@ -5,13 +5,13 @@ import time
 
 from micropython import const
 
-from . import config, configuration, hw, record, states, trial, update
+from . import config, configuration, hw, record, states, update
 from .errors import RecordUnreadable, Rejected, Unreachable
 from .hooks import load, unload
 from .liaison import Liaison
 from .log import log
 from .pace import Pace
-from .transfer import Transfer
+from .slots import Writer
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -74,18 +74,13 @@ async def _tell_inventory(liaison: Liaison) -> bool:
 
 
 _STATES = {
-    "booting": trial.booting,
-    "settling": trial.settling,
     "idle": _idle,
-    "working": lambda agent: load("twinslot.operations").working(agent),
-    "judging": lambda agent: load("twinslot.judging").judging(agent),
+    "working": "twinslot.operations",
+    "judging": "twinslot.judging",
     "downloading": update.downloading,
     "switching": update.switching,
-    "resetting": trial.resetting,
-    "trial": trial.trial,
-    "confirming": trial.confirming,
-    "undoing": trial.undoing,
 }
+"""What a state's coroutine is, or the module that has it, when not `trial`."""
 
 
 class Agent:
@@ -118,10 +113,11 @@ class Agent:
         self.safe = hw.crashes() >= SAFE_AFTER_CRASHES and not hw.on_trial()
         self.record = _load_record(self.config.version, self.running)
         self.pace = Pace()
-        self.transfer = Transfer()
+        self.writer = Writer()
         self.liaison = Liaison(self.config, self.record, self.pace, hw.Slot(1 - self.running).size, self.safe)
         self.release: dict = {}  # checked and accepted, as the record has it
-        self.transfer_paths: "tuple[str, str]" = ("", "")  # of the transfer and of the image itself
+        self.transfer_path = ""
+        self.image_path = ""
         self.specification = b""  # the release's, until it is stored; empty when it brings none
         self.keys = b""  # to trust once the release is confirmed, until they are stored; empty when it changes none
         self.took: "bool | None" = None  # whether the application took the specification in force, None: not yet given
@@ -172,10 +168,7 @@ class Agent:
             except Exception as error:  # noqa: BLE001 - the agent goes on, whatever it was
                 log("error:", type(error).__name__, error)
                 failures += 1
-                self.pace.back_off()
-                if (self.state, "broken") in states.TABLE:
-                    self._machine.advance("broken")
-                elif self.state != "idle":
+                if self.state != "idle":
                     if failures >= _FAILURES_BEFORE_RESET:
                         hw.reset()
                     await self.pace.pause()
@@ -187,7 +180,7 @@ class Agent:
             await self._step()
         if self.pace.watchdog:
             log("restarting, to end the trial's watchdog")
-            await trial.resetting(self)
+            await load("twinslot.trial").resetting(self)
         self.pace.pause_s = 0
         await self._step()
         while self.state != "idle":
@@ -195,7 +188,18 @@ class Agent:
         return not self.pace.failing
 
     async def _step(self) -> None:
-        self._machine.advance(await _STATES[self.state](self))
+        """The agent is in the next state. What the state's coroutine raised is raised on; where an attempt can be given
+        up, it is."""
+        state = _STATES.get(self.state, "twinslot.trial")
+        try:
+            if isinstance(state, str):
+                state = getattr(load(state), self.state)
+            self._machine.advance(await state(self))
+        except Exception:
+            self.pace.back_off()
+            if (self.state, "broken") in states.TABLE:
+                self._machine.advance("broken")
+            raise
 
 
 def _load_record(version: str, running: int) -> record.Record:

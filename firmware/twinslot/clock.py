@@ -17,6 +17,7 @@ _FLOOR = "clock"
 _FORM = "<II"
 _DAY_S = const(86400)
 _STEP_S = const(7 * 86400)
+_END_S = const(3000000000)  # 2065: a chip's `gmtime` takes 31 bits from 2000 on, and raises OverflowError
 
 
 class Clock:
@@ -31,8 +32,11 @@ class Clock:
         self._floor_s: int = floor_s if since_s == provisioned_s else provisioned_s
         self._set(hw.clock_s())
 
-    def _set(self, unix_s: int) -> None:
-        hw.set_clock(max(unix_s, self._floor_s))
+    def _set(self, unix_s: int) -> int:
+        """What the clock shows from now on: `unix_s`, or the floor where that is behind it or no time of a chip's."""
+        unix_s = max(unix_s if unix_s < _END_S else 0, self._floor_s)
+        hw.set_clock(unix_s)
+        return unix_s
 
     def told(self, unix_s: int, shown_s: int) -> None:
         """The clock shows `unix_s`, which a server has signed; and that is what it is not behind at later starts, give
@@ -42,8 +46,7 @@ class Clock:
         whose clock is wrong takes the floor to a week after its certificate's end at most: there no certificate could
         put it right.
         """
-        self._set(unix_s)
-        floor_s = min(unix_s, shown_s + _STEP_S)
+        floor_s = min(self._set(unix_s), shown_s + _STEP_S)
         if self._provisioned_s and floor_s - self._floor_s >= _DAY_S:
             try:
                 # CUT: the floor is the old one or the new one.
@@ -53,5 +56,6 @@ class Clock:
                 pass  # NVS is full; the older one will do
 
     def doubt(self) -> None:
-        """A certificate is not valid by the clock: it shows what a time server tells, the floor when none does."""
+        """A certificate is not valid by the clock: it shows what a time server tells, the floor when none does, or none
+        that can be."""
         self._set(hw.network_time_s())

@@ -5,13 +5,14 @@ Power loss: the slot is the only record of how far this got. After any cut the n
 segment right or fetches it.
 """
 
-import gc
+import asyncio
 from hashlib import sha256
 
 from micropython import const
 
 from .errors import TransferError, Unreachable
 from .inflate import Inflater
+from .log import log
 from .patch import Patch
 from .ranges import Ranges
 from .segments import DEFLATE, PATCH, RAW, SEGMENT, UNCHANGED, Index, index_bytes
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
 
     from .http import Client
     from .hw import App, Slot
-    from .transfer import Transfer
+    from .slots import Writer
 
     Progress = Callable[[int], Awaitable[None]]
 
 _RIGHT = const(0)
 _WANTED = const(1)
 _WANTED_RAW = const(2)
+_GRACE_S = const(15)
+_SLOWEST_BYTES_PER_S = const(2048)
 
 
 class Download:
@@ -37,29 +40,40 @@ class Download:
 
     def __init__(
         self,
-        paths: "tuple[str, str]",
+        transfer: str,
+        image: str,
         size: int,
-        running: "tuple[App, bytes | None]",
+        base: "App",
+        base_sha256: "bytes | None",
         slot: "Slot",
-        to: "Transfer",
+        writer: "Writer",
     ) -> None:
-        """`paths` are those of the transfer and of the image itself, `running` is what runs, and its SHA-256 when that
-        is known."""
-        self._paths = paths
+        """`transfer` and `image` are the paths of the transfer and of the image itself, `base` is what runs, with its
+        SHA-256 when that is known."""
+        self._transfer = transfer
+        self._image = image
         self._size = size
-        self._base, self._base_sha256 = running
+        self._base = base
+        self._base_sha256 = base_sha256
         self._slot = slot
-        self._to = to
+        self._writer = writer
         self._done = 0  # bytes of the segments that are right
         self._gained = 0  # what the connections have brought so far: the index, segments
 
     async def run(self, client: "Client", progress: "Progress") -> None:
         """Each segment in the slot is as the index says. `progress(bytes so far)` is awaited after each sector.
 
-        Raises TransferError, Unreachable.
+        Raises TransferError when it is not to be had so, Unreachable when the connection fails.
         """
+        limit_s = _GRACE_S + self._size // _SLOWEST_BYTES_PER_S
+        try:
+            await asyncio.wait_for(self._run(client, progress), limit_s)
+        except asyncio.TimeoutError:
+            raise TransferError("slower than {} bytes a second".format(_SLOWEST_BYTES_PER_S))
+
+    async def _run(self, client: "Client", progress: "Progress") -> None:
         self._progress = progress
-        self._ranges = Ranges(client, self._to.piece)
+        self._ranges = Ranges(client, self._writer.piece)
         try:
             await self._read_index()
             await self._compare()
@@ -70,7 +84,7 @@ class Download:
 
     async def _read_index(self) -> None:
         data = bytearray(index_bytes(self._size))
-        await self._ranges.seek(self._paths[0], 0, len(data), len(data), 0)
+        await self._ranges.seek(self._transfer, 0, len(data), len(data), 0)
         view = memoryview(data)
         while len(view):
             view = view[await self._ranges.readinto(view) :]
@@ -83,7 +97,7 @@ class Download:
         self._wanted = bytearray(self._index.count)
         for number in range(self._index.count):
             length = self._index.length(number)
-            digest = await self._to.digest(self._slot, number * SEGMENT, length)
+            digest = await self._writer.digest(self._slot, number * SEGMENT, length)
             if digest[:8] == self._index.digest(number):
                 self._done += length
             else:
@@ -112,13 +126,20 @@ class Download:
         first, end = self._index.place(number, raw)
         if first != end:
             past = self._index.gap(number, self._wanted, raw)
-            await self._ranges.seek(self._paths[raw], first, end, past, self._size if raw else self._total)
+            path, total = (self._image, self._size) if raw else (self._transfer, self._total)
+            await self._ranges.seek(path, first, end, past, total)
+        why: object = "wrong"
         try:
             right = await self._write(number, RAW if raw else self._index.kind(number), end - first)
-        except (TransferError, MemoryError):
-            right = False
-        if raw and not right:
-            raise TransferError("segment {} is wrong".format(number))
+        except (TransferError, MemoryError) as error:
+            right, why = False, error
+            if isinstance(error, MemoryError):
+                await self._ranges.close()  # nobody knows how far a read was
+        if not right:
+            why = "segment {}: {}".format(number, why)
+            if raw:
+                raise TransferError(why)
+            log(why)
         self._wanted[number] = _RIGHT if right else _WANTED_RAW
         self._gained += 1
         if right:
@@ -126,7 +147,6 @@ class Download:
 
     async def _write(self, number: int, kind: int, payload: int) -> bool:
         """Whether what came, and lies in the slot now, is the segment. Raises TransferError when it can't be."""
-        gc.collect()  # what is to come takes one piece of 4 KiB
         length = self._index.length(number)
         source: "Any" = self._ranges
         if kind == PATCH or kind == DEFLATE:
@@ -134,8 +154,8 @@ class Download:
         if kind == PATCH:
             source = Patch(source, length, self._base, self._index.base_size)
         digest = sha256()
-        for at in range(0, length, len(self._to.sector)):
-            part = self._to.sector[: length - at]
+        for at in range(0, length, len(self._writer.sector)):
+            part = self._writer.sector[: length - at]
             if kind == UNCHANGED:
                 self._base.read(number * SEGMENT + at, part)
             else:
@@ -146,7 +166,7 @@ class Download:
                         raise TransferError("too short")
                     got += n
             digest.update(part)
-            await self._to.write(self._slot, number * SEGMENT + at, len(part))
+            await self._writer.write(self._slot, number * SEGMENT + at, len(part))
             await self._progress(self._done + at + len(part))
         if kind == PATCH or kind == DEFLATE:
             await source.end()

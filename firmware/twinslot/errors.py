@@ -15,6 +15,10 @@ class Unreachable(TwinslotError):
     wait_s = 0
 
 
+class Untimely(Unreachable):
+    """The server's certificate is not valid yet, or no more, by the clock: doubt that, and try again."""
+
+
 class Rejected(TwinslotError):
     """The server has said, and signed, that it will never take this: drop it."""
 

@@ -24,15 +24,12 @@ async def settled(value: "Any") -> object:
 
 def load(name: str) -> "Any":
     """The module of that full name, loaded until the next `unload`, with all that it imports and that was not there
-    before. Collecting often meanwhile keeps the free part of the heap whole."""
+    before."""
     gc.collect()
-    threshold = gc.threshold()
-    gc.threshold(1024)  # as in `__init__.py`
     before = set(sys.modules)
     try:
         return __import__(name, None, None, (name,))
     finally:
-        gc.threshold(threshold)
         _passing.extend(name for name in sys.modules if name not in before)
 
 

@@ -8,7 +8,7 @@ import asyncio
 
 from micropython import const
 
-from .errors import Unreachable
+from .errors import Unreachable, Untimely
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -70,8 +70,9 @@ async def _soon(awaitable: "Awaitable[T]", wait_s: int = 0) -> "T":
         return await asyncio.wait_for(awaitable, limit_s)
     except asyncio.TimeoutError:
         raise Unreachable("no answer for {} s".format(limit_s))
-    except (OSError, ValueError) as error:  # ValueError: the certificate's name is another
-        raise Unreachable("connection: {}".format(error))
+    except (OSError, ValueError) as error:  # ValueError: mbedTLS does not accept the certificate
+        # "The certificate validity has expired" or "… starts in the future" (mbedtls/x509_crt.h, X509_CRT_ERROR_INFO)
+        raise (Untimely if "validity" in str(error) else Unreachable)("connection: {}".format(error))
 
 
 async def _some(stream: "Stream", buffer: memoryview) -> int:
@@ -134,15 +135,15 @@ class Client:
         body: bytes = b"",
         wait_s: int = 0,
         stream: "Stream" = None,
+        keep: bool = False,
     ) -> "tuple[Stream, Answer]":
-        """The stream, which the caller closes, and the answer, whose body is still to be read. A `stream` that came
-        from here, whose last answer was read to its end, is used again; a header `Connection` asks for such a one."""
+        """The stream, which the caller closes, and the answer, whose body is still to be read. With `keep` the stream
+        may come back here as `stream`, for the next request, once that body was read to its end."""
         stream = stream or (await _soon(self._connect()))[0]
         try:
             lines = ["{} {} HTTP/1.1".format(method, path), "Host: " + self._address]
             lines += ["{}: {}".format(name, value) for name, value in headers.items()]
-            if "Connection" not in headers:
-                lines.append("Connection: close")
+            lines.append("Connection: keep-alive" if keep else "Connection: close")
             lines += ["Content-Length: {}".format(len(body)), "", ""]
             await _soon(_send(stream, "\r\n".join(lines).encode() + body))
             return stream, await self._read_head(stream, wait_s)

@@ -265,12 +265,13 @@ def network_time_s() -> int:
 
 
 def set_clock(unix_s: int) -> None:
-    """The clock shows `unix_s`, Unix seconds, when it was more than 2 s off."""
+    """The clock shows `unix_s`, Unix seconds, or the start of the chip's epoch, when it was more than 2 s off."""
     global started_s
-    late_s = unix_s - _EPOCH_S - time.time()
+    now_s = max(0, unix_s - _EPOCH_S)
+    late_s = now_s - time.time()
     if abs(late_s) > 2:
         started_s += late_s
-        year, month, day, hour, minute, second, weekday = time.gmtime(unix_s - _EPOCH_S)[:7]
+        year, month, day, hour, minute, second, weekday = time.gmtime(now_s)[:7]
         machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
 
 

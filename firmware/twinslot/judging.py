@@ -29,12 +29,13 @@ async def judging(agent: "Agent") -> str:
             raise Refused("format", "not an offer")
         specification = _decoded(offer.get("specification"))
         rules = _rules(agent)
-        manifest = rules.check(data, signature, specification)
+        manifest = await rules.check(data, signature, specification)
         if manifest.kind != SPECIFICATION and not ("transfer" in offer and "image" in offer):
             raise Refused("format", "an image without a transfer")
     except Refused as refused:
         return _refuse(agent, data, refused)
-    agent.transfer_paths = str(offer.get("transfer") or ""), str(offer.get("image") or "")
+    agent.transfer_path = str(offer.get("transfer") or "")
+    agent.image_path = str(offer.get("image") or "")
     agent.specification = specification if manifest.kind != IMAGE else b""
     changes = manifest.added + manifest.retired
     agent.keys = b"".join(manifest.trusted(rules.trusted)) if changes else b""

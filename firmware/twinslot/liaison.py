@@ -11,7 +11,7 @@ from micropython import const
 
 from . import hw, keys
 from .clock import Clock
-from .errors import Rejected, Unreachable
+from .errors import Rejected, Unreachable, Untimely
 from .log import log
 from .server import Server
 
@@ -39,25 +39,23 @@ def random_id() -> str:
 
 class Liaison:
     """`offer` is the server's last one, not yet checked, empty for none; `orders` is what else was in its answer;
-    `client` fetches transfers."""
+    `client` fetches transfers; `chip` is the chip's id; `trusted` are the fingerprints of the keys that count while the
+    record keeps `confirmed`."""
 
     def __init__(self, config: "Config", record: "Record", pace: "Pace", slot_size: int, safe: bool) -> None:
         self._config = config
         self._record = record
         self._pace = pace
-        self._clock = Clock(config.clock_s)
+        self._clock = Clock(config.clock_s if config.ca else 0)
         self._server = Server(config)
-        self._chip = hw.chip_id()
+        self.chip = hw.chip_id()
         self._slot_size = slot_size
         self._safe = safe
+        self.confirmed: dict = {}
+        self.trusted: "list[str]" = []
         self.client = self._server.client
         self.offer: dict = {}
         self.orders: dict = {}
-
-    @property
-    def chip(self) -> int:
-        """The chip's id."""
-        return self._chip
 
     @property
     def poll_s(self) -> int:
@@ -73,6 +71,9 @@ class Liaison:
         await self._online()
         await self._deliver_report()
         confirmed, running = self._record.confirmed, self._record.running
+        if self.confirmed is not confirmed or not self.trusted:  # its keys are read once: that takes some KiB
+            self.confirmed = confirmed
+            self.trusted = [hexlify(sha256(key).digest()).decode() for key in keys.trusted(self._config, confirmed)]
         gc.collect()
         status: dict = {
             "app": self._config.app,
@@ -81,11 +82,11 @@ class Liaison:
             "sequence": confirmed["sequence"],
             "state": "trial" if self._record.trial else "safe" if self._safe else "idle",
             "image": running["sha256"],
-            "chip": self._chip,
+            "chip": self.chip,
             "slot_size": self._slot_size,
             "free_heap": gc.mem_free(),
             "reset_cause": hw.reset_cause(),
-            "trusted": [hexlify(sha256(key).digest()).decode() for key in keys.trusted(self._config, confirmed)],
+            "trusted": self.trusted,
         }
         if takes_operations:
             status["inventory"] = _inventory()
@@ -113,9 +114,8 @@ class Liaison:
         shown_s = hw.clock_s()
         try:
             answer = await self._server.ask(path, document)
-        except Unreachable as error:
-            if "validity" in str(error):  # mbedTLS, of a certificate
-                self._clock.doubt()
+        except Untimely:
+            self._clock.doubt()
             raise
         self._clock.told(self._server.time_s, shown_s)
         return answer

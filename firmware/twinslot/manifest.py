@@ -114,10 +114,13 @@ class Rules:
         self.confirmed_security = confirmed_security
         self.failed_sequence = failed_sequence
 
-    def check(self, data: bytes, signature: bytes, specification: bytes = b"") -> Manifest:
+    async def check(self, data: bytes, signature: bytes, specification: bytes = b"") -> Manifest:
         """The manifest, when this device may install what it names, `specification` being what the offer brought;
         else raises Refused with the first reason."""
-        if not any(rsa.verify(modulus, data, signature) for modulus in self.trusted):
+        for modulus in self.trusted:
+            if await rsa.verify(modulus, data, signature):
+                break
+        else:
             raise Refused("signature", "no trusted key made it")
         m = Manifest(data)
         image = m.kind != SPECIFICATION

@@ -37,8 +37,8 @@ class Ranges:
         if self._answer and (self._at < self._past or self._answer.headers.get("connection", "").lower() == "close"):
             await self.close()
         stream, self._stream = self._stream, None
-        headers = {"Range": "bytes={}-{}".format(first, past - 1), "Connection": "keep-alive"}
-        self._stream, answer = await self._client.open("GET", path, headers, stream=stream)
+        headers = {"Range": "bytes={}-{}".format(first, past - 1)}
+        self._stream, answer = await self._client.open("GET", path, headers, stream=stream, keep=True)
         status, length, told = answer.status, answer.length, answer.headers.get("content-range", "")
         self._answer, self._path, self._at, self._past = answer, path, 0, length
         if status == 200:  # from somebody who knows no ranges

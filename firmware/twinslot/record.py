@@ -24,9 +24,11 @@ import json
 import struct
 from binascii import hexlify, unhexlify
 
+from micropython import const
+
 from .specification import IMAGE, LINK_MAX_BYTES, SPECIFICATION, free_place, place
 
-TYPE_CHECKING = False
+TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -55,8 +57,10 @@ def salvaged(version: str, floor: "tuple[int, int, int, list | None] | None") ->
 def release(
     manifest: "Manifest", confirmed: dict, running: int, link: object = None, configured: "str | None" = None
 ) -> dict:
-    """A release on its way, not switched to yet, to a board that keeps `confirmed` and runs the slot `running`.
-    `configured` is the digest of the board's configured keys; None for a release that changes none."""
+    """A release on its way, not switched to yet, to a board that keeps `confirmed` and runs the slot `running`. `link`
+    is the offer's, which nobody has signed; `configured` the digest of the configured keys, None for a release that
+    changes no keys."""
+    kept = confirmed.get("keys")
     alone = manifest.kind == SPECIFICATION
     if manifest.kind == IMAGE or not isinstance(link, str) or len(json.dumps(link).encode()) > LINK_MAX_BYTES:
         link = ""
@@ -69,7 +73,7 @@ def release(
         "slot": running if alone else 1 - running,
         "kind": manifest.kind,
         "place": confirmed.get("place") if manifest.kind == IMAGE else free_place(confirmed.get("place")),
-        "keys": [free_place((confirmed.get("keys") or [1])[0]), configured] if configured else confirmed.get("keys"),
+        "keys": [free_place(kept and kept[0]), configured] if configured else kept,
         "link": link,
         "arms": 0,
         "switched": False,

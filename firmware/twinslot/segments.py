@@ -28,7 +28,8 @@ def index_bytes(size: int) -> int:
 
 
 class Index:
-    """Of the `count` segments of an image, and of what patches are made against, `base_size` bytes."""
+    """Of the `count` segments of an image, and of what patches are made against, `base_size` bytes. In the rows that
+    this keeps, where a payload ends has taken the place of how long it is."""
 
     def __init__(self, data: bytearray, size: int, total: int, running: "bytes | None", room: int) -> None:
         """The index in `data`, as long as `index_bytes(size)`, which belongs to this from now on; for a device that
@@ -59,7 +60,7 @@ class Index:
                 raise TransferError("the index is wrong about segment {}".format(number))
             needs_base |= kind < DEFLATE
             past += length
-            struct.pack_into("<I", data, _HEAD + _ROW * number, past)  # where it ends is asked for more often
+            struct.pack_into("<I", data, _HEAD + _ROW * number, past)
         if past != total:
             raise TransferError("a transfer of {} bytes instead of {}".format(total, past))
         if (self.base_size == 0) != (base == bytes(32)):

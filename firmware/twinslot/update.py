@@ -8,7 +8,7 @@ from micropython import const
 
 from . import hw, places
 from .errors import NotBootable, TransferError, Unreachable
-from .hooks import settled, unload
+from .hooks import load, settled, unload
 from .log import log
 from .otadata import NEW
 from .specification import IMAGE, SPECIFICATION
@@ -27,17 +27,20 @@ async def downloading(agent: "Agent") -> str:
     log("downloading {}, {} bytes".format(release["version"], release["size"] + len(agent.specification)))
     await agent.liaison.tell("downloading", release)
     try:
-        if agent.specification:
-            places.save("spec", release["place"], agent.specification)
-            agent.specification = b""
         if agent.keys:
             places.save("keys", release["keys"][0], agent.keys)
             agent.keys = b""
+        if agent.specification:
+            places.save("spec", release["place"], agent.specification)
+            agent.specification = b""
         if release["kind"] != SPECIFICATION:
             await _fetch(agent, release)
-    except (TransferError, Unreachable) as error:
+    except (TransferError, Unreachable, MemoryError) as error:
         log("download failed:", error)
-        await agent.liaison.tell("failed", release, str(error))
+        if agent.keys and isinstance(error, TransferError):  # NVS is full: the server is not to wait for this change
+            await agent.liaison.tell("refused", release, "keys")
+        else:
+            await agent.liaison.tell("failed", release, str(error))
         agent.pace.back_off()
         return "broken"
     agent.record.begin(release)
@@ -62,9 +65,17 @@ async def _fetch(agent: "Agent", release: dict) -> None:
 
     slot = hw.Slot(release["slot"])
     runs = agent.record.confirmed["sha256"]
-    running = hw.App(), runs and unhexlify(runs)
-    await agent.transfer.fetch(agent.liaison.client, agent.transfer_paths, release["size"], running, slot, progress)
-    if not await agent.transfer.matches(slot, release["size"], unhexlify(release["sha256"])):
+    download = load("twinslot.download").Download(
+        agent.transfer_path,
+        agent.image_path,
+        release["size"],
+        hw.App(),
+        runs and unhexlify(runs),
+        slot,
+        agent.writer,
+    )
+    await download.run(agent.liaison.client, progress)
+    if not await agent.writer.matches(slot, release["size"], unhexlify(release["sha256"])):
         raise TransferError("hash")
 
 
@@ -92,7 +103,7 @@ async def switching(agent: "Agent") -> str:
 
 async def _switch_slot(agent: "Agent", release: dict) -> str:
     slot = hw.Slot(release["slot"])
-    if not await agent.transfer.matches(slot, release["size"], unhexlify(release["sha256"])):
+    if not await agent.writer.matches(slot, release["size"], unhexlify(release["sha256"])):
         agent.failure = "failed", "hash"
         return "unfit"
     if hw.boot_slot() == slot.index and hw.slot_states()[slot.index] == NEW:

@@ -9,51 +9,23 @@ from hashlib import sha256
 
 from micropython import const
 
-from .errors import TransferError
-from .hooks import load
-
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
-    from .download import Progress
-    from .http import Client
-    from .hw import App, Slot
+    from .hw import Slot
 
 _SECTOR = const(4096)
 _PIECE = const(512)
-_GRACE_S = const(15)
-_SLOWEST_BYTES_PER_S = const(2048)
-
 
 _sector_buffer = bytearray(_SECTOR)  # made when the application imports this, while the heap still has such a piece
 
 
-class Transfer:
-    """Puts images into slots. There is one, since there is one `sector` on its way to flash; `piece` is for whoever
-    needs it until the next await."""
+class Writer:
+    """Writes slots and reads them. There is one, since there is one `sector` on its way to flash; `piece` is for
+    whoever needs it until the next await."""
 
     def __init__(self) -> None:
         self.sector = memoryview(_sector_buffer)
         self.piece = memoryview(bytearray(_PIECE))
-
-    async def fetch(
-        self,
-        client: "Client",
-        paths: "tuple[str, str]",
-        size: int,
-        running: "tuple[App, bytes | None]",
-        slot: "Slot",
-        progress: "Progress",
-    ) -> None:
-        """The slot begins with what `paths` gave, `size` bytes; the rest as in `Download`.
-
-        Raises TransferError when it is not to be had so, Unreachable when the connection fails.
-        """
-        limit_s = _GRACE_S + size // _SLOWEST_BYTES_PER_S
-        download = load("twinslot.download").Download(paths, size, running, slot, self)
-        try:
-            await asyncio.wait_for(download.run(client, progress), limit_s)
-        except asyncio.TimeoutError:
-            raise TransferError("slower than {} bytes a second".format(_SLOWEST_BYTES_PER_S))
 
     async def write(self, slot: "Slot", at: int, length: int) -> None:
         """The slot's sector at `at` holds the first `length` bytes of `sector`; it is left alone when it did already.
