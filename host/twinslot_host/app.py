@@ -13,7 +13,7 @@ from jinja2 import PackageLoader
 
 from twinslot_host import datadir
 from twinslot_host.config import LINK_LIFE_S
-from twinslot_host.flows import delivery, rounds
+from twinslot_host.flows import rounds
 from twinslot_host.flows.setup import renew_first
 from twinslot_host.handlers import device, device_auth, packages, problems, reference, setup, transfers
 from twinslot_host.handlers.described import DESCRIBED, description
@@ -56,7 +56,7 @@ async def _answer_held(app: web.Application) -> None:
 
 
 async def _rounds(app: web.Application) -> AsyncIterator[None]:
-    endless = (rounds.watch, rounds.sweep, rounds.prune, delivery.build)
+    endless = (rounds.watch, rounds.sweep, rounds.prune, rounds.complete, rounds.make_deltas)
     tasks = [asyncio.create_task(each(app[SERVICES])) for each in endless]
     yield
     for task in tasks:

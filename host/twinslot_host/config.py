@@ -52,9 +52,13 @@ POLL_STRETCH = 5  # times the interval, at the limit of requests in progress
 
 DELTA_S = 1800.0  # for the process that makes one
 DELTA_NICENESS = 19  # of that process: what nobody else wants of the processor
-DELTA_TRIES = 3  # that fail, of the same pair of images
-DELTA_AGAIN_S = 600.0  # between two of them
-DELTAS_WAITING = 100  # to be made; more are asked for again by later check-ins
+DELTA_AGAIN_S = 600.0  # before one that could not be made is tried again; twice as long after each further time
+DELTAS_WAITING = 20  # of an account, to be made; more are asked for again by later check-ins
+DELTA_BASES = 16  # against which an image has deltas: those that most devices of its application run
+DELTA_ACCOUNT_BYTES = 256 * 1024 * 1024  # of the deltas of an account's images
+DELTA_SPARED_S = 24 * 3600  # after it was last offered, in which none is removed for another
+DELTA_KEPT_S = 30 * 24 * 3600  # after it was last offered
+DELTA_NOTED_S = 3600  # between two notes of when it was last offered
 
 POLL_LIMIT_S = 24 * 3600  # between two check-ins
 GRACE_LIMIT_S = 365 * 24 * 3600  # in which a token is valid beside the one that replaced it
@@ -64,7 +68,8 @@ ATTRIBUTE_NAME_LIMIT = 64  # characters
 ATTRIBUTE_TEXT_LIMIT = 256  # characters
 FILTER_GROUPS_LIMIT = 100
 SOUGHT_LIMIT = 200  # characters
-GROUP_KEYS_LIMIT = 8  # so that an answer with all of them stays below the 8 KiB that a device reads
+GROUP_KEYS_LIMIT = 4  # of a new group: as many as a device keeps after a change, so that each of them can be replaced
+KEYS_TOLD_LIMIT = 8  # by a device; as many as groups had before keys could change
 GROUP_TOKENS_LIMIT = 8  # valid at a time; each costs every request of the group an HMAC
 CLOCK_LEEWAY_S = 60  # of whoever issued a token
 RELEASE_FILTERS_LIMIT = 100  # each is matched at every check-in of the application's devices

@@ -14,7 +14,7 @@ class Metrics:
         self.uploads = Counter("twinslot_uploads", "Releases and packages uploaded", registry=self._registry)
         self.deltas = Counter(
             "twinslot_deltas",
-            "Transfers against the running image, by what came of making them",
+            "Transfers against the image that devices run, by what came of the wish for one",
             ["outcome"],
             registry=self._registry,
         )

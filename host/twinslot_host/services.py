@@ -70,8 +70,7 @@ async def opened(
     link_life_s: int = LINK_LIFE_S,
     issuer: Trusted | None = None,
 ) -> AsyncIterator[Services]:
-    """The services of a data directory that the caller holds; its first account exists, no orphaned artifact, and a
-    transfer of every image.
+    """The services of a data directory that the caller holds; its first account exists, and no orphaned artifact.
 
     `clock_us` is the only clock that decides anything. `link_life_s` is for how long a link to a file is good, `issuer`
     whose tokens are taken in place of this server's own; None: nobody else's.
@@ -88,7 +87,6 @@ async def opened(
             await accounts.ensure_first(db, clock_us() // 1000)
         if not first:
             await upkeep.discard_orphans(database, artifacts)
-            await upkeep.make_transfers(database, artifacts)
         first_start.ended(data)
         yield Services(
             database=database,

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from twinslot_host.domain.dates import date
 from twinslot_host.domain.filters import Filter, Subject, matches
 from twinslot_host.domain.image import chip_name
+from twinslot_host.domain.manifest import TRUSTED_LIMIT
 from twinslot_host.domain.release import SERVER, Release
+from twinslot_host.domain.signature import fingerprint
 from twinslot_host.domain.versions import parsed
 
 
@@ -34,13 +36,15 @@ class Device:
 @dataclass(frozen=True)
 class Policy:
     """The device's group: its application, the signers it trusts (fingerprints, or SERVER), the id of the release that
-    it is held at, None when it is held at none, and the signers that it trusted, with the time when they were retired.
+    it is held at, None when it is held at none, the signers that it trusted, with the time when they were retired, and
+    those that it got by a release.
     """
 
     app: str
     trusted: frozenset[str]
     target: int | None
     retired_at_ms: Mapping[str, int] = field(default_factory=dict)
+    by_release: frozenset[str] = frozenset()
 
 
 def unready_reason(device: Device, policy: Policy, target: Release | None) -> str | None:
@@ -71,14 +75,14 @@ def unaimed_reason(device: Device, release: Release, target: Release | None) -> 
 def unfit_reason(
     device: Device, policy: Policy, release: Release, target: Release | None, filters: Mapping[str, Filter], now_ms: int
 ) -> str | None:
-    """Why the release, which may be meant for it, can't go to the device, whatever that runs; None when it can.
+    """Why the release, which may be meant for it, can't go to the device, whatever that runs and trusts; or None.
 
     `filters` are those of the releases by id.
     """
     return (
         (_unmatched_reason(device, release, filters, now_ms) if target is None else None)
         or _untrusted_reason(policy, release)
-        or _unproven_reason(device, release)
+        or _strange_keys_reason(policy, release)
         or _unbootable_reason(device, release)
     )
 
@@ -86,7 +90,10 @@ def unfit_reason(
 def waiting_reason(release: Release) -> str | None:
     """What the release lacks before it can reach anybody; None when it is complete."""
     if release.kind is not None:
-        return None
+        ready = release.image is None or release.has_transfer
+        return (
+            None if ready else "its image's transfer is not made yet; where that goes wrong, the server's log says why"
+        )
     if release.lost_file:
         return "its file was deleted; it waits for another"
     return "it waits for its file" if release.waits_for_file else "it has neither a file nor a specification"
@@ -137,14 +144,33 @@ def _untrusted_reason(policy: Policy, release: Release) -> str | None:
     return "a publisher signed it with a key that the device's group does not trust"
 
 
-def _unproven_reason(device: Device, release: Release) -> str | None:
-    """Why the device itself would refuse the signature or the keys that the release brings; None when it would not, or
-    does not tell."""
+def _strange_keys_reason(policy: Policy, release: Release) -> str | None:
+    """Why a device that confirms the release would trust a key that counts for other groups alone; None when not."""
+    added = {fingerprint(modulus) for modulus in release.key_change.added} if release.key_change else set()
+    if added <= policy.trusted | policy.retired_at_ms.keys():
+        return None
+    return "it adds a key that the device's group, which was made later, does not trust"
+
+
+def unproven_reason(device: Device, policy: Policy, release: Release) -> str | None:
+    """Why the device itself would refuse the signature or the keys that the release brings; None when it would not.
+
+    One that does not tell its keys knows of no change, and is taken to trust those that its group was made with.
+    """
     if device.trusted is None:
-        return "it changes keys, and the device's own package is too old for that" if release.changes_keys else None
+        if release.key_change:
+            return "it changes keys, and the device's own package is too old for that"
+        if release.signed_by in policy.by_release:
+            return "a release brought the key that signed it, and the device's own package is too old for that"
+        return None
     if not device.trusted:
         return "the device trusts no key any more; provision it again"
-    return None if release.signed_by in device.trusted else "the device does not trust the key that signed it yet"
+    if release.signed_by not in device.trusted:
+        return "the device does not trust the key that signed it yet"
+    after = release.key_change.trusted(list(device.trusted)) if release.key_change else device.trusted
+    if not 1 <= len(after) <= TRUSTED_LIMIT:
+        return f"after it the device would trust {len(after)} keys, and it keeps 1 to {TRUSTED_LIMIT}"
+    return None
 
 
 def _unbootable_reason(device: Device, release: Release) -> str | None:

@@ -27,6 +27,7 @@ from twinslot_host.errors import Invalid
 
 IMAGE, SPECIFICATION, BOTH = 0, 1, 2  # the kinds
 TRUSTED_LIMIT = 4  # keys that a device trusts after a change
+KEYS_LIMIT = 3  # that one release adds; as many again that it retires
 CHIP_ANY = 0xFFFF
 
 _FIXED = struct.Struct("<4sBBHIII32s")
@@ -36,7 +37,6 @@ _FORMAT = 1
 _NO_IMAGE = (CHIP_ANY, 0, 0, bytes(32))  # chip, security version, size and SHA-256 of kind 1
 _TEXT_LIMIT_BYTES = 64
 _KEYS = 4  # of the kind's byte
-_KEYS_LIMIT = 3
 _DIGEST_BYTES = 32
 
 
@@ -157,8 +157,8 @@ def _keys(data: bytes, at: int) -> tuple[tuple[bytes, ...], tuple[str, ...], int
 
 def _parts(data: bytes, at: int, size_bytes: int, what: str) -> tuple[list[bytes], int]:
     """Parts of one size with their number before them; and where they would end if all were there."""
-    count = data[at] if at < len(data) else _KEYS_LIMIT + 1
+    count = data[at] if at < len(data) else KEYS_LIMIT + 1
     end = at + 1 + count * size_bytes
-    if count > _KEYS_LIMIT:
-        raise ManifestError(f"manifest: it has not 0 to {_KEYS_LIMIT} {what}")
+    if count > KEYS_LIMIT:
+        raise ManifestError(f"manifest: it has not 0 to {KEYS_LIMIT} {what}")
     return [data[start : start + size_bytes] for start in range(at + 1, end, size_bytes)], end

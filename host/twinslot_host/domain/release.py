@@ -39,8 +39,8 @@ class Release:
 
     `specification` is compact JSON, the bytes that devices get; `metadata` JSON that they don't. `waits_for_file`: it
     is offered only with a file; `lost_file`: its file was deleted, and it waits for another. `sequences` are those of
-    its signatures that are not void, the current one last; there may be none. `changes_keys`: a device that confirms it
-    trusts other keys than before.
+    its signatures that are not void, the current one last; there may be none. `key_change` is its manifest, when that
+    changes the keys which devices trust. `has_transfer`: its image, if any, has the transfer that suits all.
     """
 
     id: int
@@ -56,7 +56,8 @@ class Release:
     file: File | None
     filters: tuple[Targeting, ...]
     sequences: tuple[int, ...]
-    changes_keys: bool = False
+    key_change: Manifest | None = None
+    has_transfer: bool = True
 
     @property
     def sequence(self) -> int | None:

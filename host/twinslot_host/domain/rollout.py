@@ -4,17 +4,19 @@ The decision about one release, in this order; the first that applies is its rea
 
 1. the device can't take any offer now (never checked in, in a trial, no second slot, another application, or a claim
    to a sequence that nobody signed)
-2. it waits for its file, or has neither a file nor a specification
+2. it waits for its file, has neither a file nor a specification, or an image without a transfer yet
 3. the group is held at exactly another release; for the one that it is held at, 4 and 5 don't count
 4. the rollout reaches nobody (`suspended`, or `targeted` without a filter), or the version can't follow the one that
    runs (not higher, or not in upgradable_from)
 5. it is `targeted`, and none of its filters matches the device, or none that does lets it through yet
-6. no key that the group trusts signed it, or none that the device says it trusts
+6. no key that the group trusts signed it, or it adds one that the group does not know
 7. its image is for another chip, or larger than the slot
 8. it failed on this device
 9. its image's security version is below the confirmed one
-10. a higher one is offered, or one that leads to a higher one
-11. its signature is older than what the device has confirmed, or than what failed on it, and it can't be signed anew
+10. no key that the device says it trusts signed it, the device does not know that keys can change, or would be left
+    with no key, or with more than it keeps
+11. a higher one is offered, or one that leads to a higher one, or one that changes keys and comes first (key_hops.py)
+12. its signature is older than what the device has confirmed, or than what failed on it, and it can't be signed anew
 
 A device's word never moves an application's counter far: a claim that nobody signed, and that no clock explains, ends
 at 1; a new signature for a device is at most an hour ahead of the clock, and a published one at most a day.
@@ -25,9 +27,16 @@ from dataclasses import dataclass
 
 from semver import Version
 
-from twinslot_host.domain.eligibility import Device, Policy, unaimed_reason, unfit_reason, unready_reason
+from twinslot_host.domain.eligibility import (
+    Device,
+    Policy,
+    unaimed_reason,
+    unfit_reason,
+    unproven_reason,
+    unready_reason,
+)
 from twinslot_host.domain.filters import Filter
-from twinslot_host.domain.graph import first_hop
+from twinslot_host.domain.key_hops import Way, way_from
 from twinslot_host.domain.release import SERVER, Release
 from twinslot_host.domain.versions import unreachable_reason
 
@@ -95,33 +104,42 @@ def decide(
     fresh_sequence = fresh if fresh <= now_s + ANEW_AHEAD_LIMIT_S else None
     offers = {each.version: _offer(each, floor, fresh_sequence) for each in ranked}
     reasons = {}
-    takeable = []
+    fitting, takeable = [], []
     for each in ranked:
         unaimed = unaimed_reason(device, each, target)
         unfit = unfit_reason(device, policy, each, target, filters, now_ms)
-        reasons[each.version] = unaimed or (_unreachable_reason(device, each) if target is None else None) or unfit
+        unproven = unproven_reason(device, policy, each)
+        unreachable = _unreachable_reason(device, each) if target is None else None
+        reasons[each.version] = unaimed or unreachable or unfit or unproven
         if unaimed is None and unfit is None and offers[each.version] is not None:
-            takeable.append(each)
-    chosen, end = _chosen(device, target, takeable)
+            fitting.append(each)
+            takeable += [each] * (unproven is None)
+    way = _way(device, policy, target, takeable, fitting)
+    chosen = None if way is None else way.hop
     verdicts = []
     for each in ranked:
         reason = reasons[each.version]
         if reason is None and offers[each.version] is None:
             reason = _stale_reason(device, each)
         elif reason is None and each is not chosen:
-            reason = _passed_over_reason(each, chosen, end)
+            reason = _passed_over_reason(each, way)
         verdicts.append(Verdict(each, each is chosen, reason or OFFERED))
     offer = None if chosen is None else offers[chosen.version]
-    return Decision(offer, _summary(device, target, end, offer, verdicts), tuple(verdicts))
+    return Decision(offer, _summary(device, target, way, verdicts), tuple(verdicts))
 
 
-def _chosen(
-    device: Device, target: Release | None, takeable: Sequence[Release]
-) -> tuple[Release | None, Release | None]:
+def _way(
+    device: Device,
+    policy: Policy,
+    target: Release | None,
+    takeable: Sequence[Release],
+    fitting: Sequence[Release],
+) -> Way | None:
     """What to offer of the releases that the device may take, the graph aside, and what that leads to."""
     if target is not None:
-        return (target, target) if target in takeable else (None, None)
-    return first_hop(Version.parse(device.version or ""), takeable) or (None, None)
+        return Way(target, target) if target in takeable else None
+    current, trusted = Version.parse(device.version or ""), device.trusted or ()
+    return way_from(current, trusted, policy.trusted, policy.retired_at_ms, takeable, fitting)
 
 
 def _unreachable_reason(device: Device, release: Release) -> str | None:
@@ -130,12 +148,14 @@ def _unreachable_reason(device: Device, release: Release) -> str | None:
     )
 
 
-def _passed_over_reason(release: Release, chosen: Release | None, end: Release | None) -> str:
-    assert chosen is not None
-    assert end is not None
-    if Version.parse(chosen.version) >= Version.parse(release.version):
-        return f"{chosen.version} is offered, which is higher"
-    return f"{chosen.version} is offered, which leads to {end.version}"
+def _passed_over_reason(release: Release, way: Way | None) -> str:
+    assert way is not None
+    hop, end = way.hop.version, way.end.version
+    if Version.parse(hop) >= Version.parse(release.version):
+        return f"{hop} is offered, which is higher"
+    if way.for_keys and release is not way.end:
+        return f"{end} changes the keys that the device trusts, and comes first"
+    return f"{hop} is offered, which leads to {end}"
 
 
 def _rank(release: Release) -> tuple[Version, int]:
@@ -160,19 +180,25 @@ def _stale_reason(device: Device, release: Release) -> str:
     return "its signature is older than that of a release which failed on this device; sign it again"
 
 
-def _summary(
-    device: Device, target: Release | None, end: Release | None, offer: Offer | None, verdicts: Sequence[Verdict]
-) -> str:
+def _summary(device: Device, target: Release | None, way: Way | None, verdicts: Sequence[Verdict]) -> str:
     if target is not None:
         reason = next(each.reason for each in verdicts if each.release is target)
         return f"the group is held at exactly {target.version}: {reason}"
-    if offer is not None and end is not None and offer.release is not end:
-        return f"{offer.release.version} is the next hop from {device.version} to {end.version}, the highest in reach"
-    if offer is not None:
-        return f"{offer.release.version} is the highest release that the device can go to from {device.version}"
+    if way is not None:
+        return _way_summary(device, way)
     if not verdicts:
         return "its application has no releases"
     highest = verdicts[0]
     if highest.release.version == device.version:
         return f"the device runs {device.version}, the highest release"
     return f"no release is offered; of the highest, {highest.release.version}: {highest.reason}"
+
+
+def _way_summary(device: Device, way: Way) -> str:
+    hop, end = way.hop.version, way.end.version
+    which = "which changes the keys that the device trusts and comes first" if way.for_keys else "the highest in reach"
+    if way.hop is not way.end:
+        return f"{hop} is the next hop from {device.version} to {end}, {which}"
+    if way.for_keys:
+        return f"{hop} changes the keys that the device trusts, and comes before what is higher"
+    return f"{hop} is the highest release that the device can go to from {device.version}"

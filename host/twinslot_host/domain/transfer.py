@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
+from twinslot_host.domain.payloads import WINDOW_BITS, PayloadError, check_patch, inflated, patch_limit_bytes
 from twinslot_host.errors import Invalid
 
 SEGMENT_BYTES = 65536
@@ -29,9 +30,7 @@ _MAGIC = b"TWTR"
 _FORMAT = 1
 _HEAD = struct.Struct("<4sBBHII32s")
 _ENTRY = struct.Struct("<IB3s8s")
-_WINDOW_BITS = -12  # raw deflate, 4 KiB
 _SEQUENTIAL = bytes([0])  # a patch's first byte: its type, and no compression
-_INFLATED_LIMIT_BYTES = 1 << 20  # many times what any patch for a segment has
 
 
 class Kind(IntEnum):
@@ -102,7 +101,7 @@ def build(image: bytes, base: bytes = b"") -> bytes:
 
 def parse(data: bytes) -> Transfer:
     """What the file holds. Raises TransferError at the first thing that a device would refuse, as far as that shows
-    without the base."""
+    without the base: of the index, then of the payloads."""
     if len(data) < _HEAD.size:
         raise TransferError(f"transfer: it ends at {len(data)}, within its head of {_HEAD.size} bytes")
     magic, layout, reserved, count, image_size, base_size, base_sha256 = _HEAD.unpack_from(data)
@@ -123,6 +122,13 @@ def parse(data: bytes) -> Transfer:
         end += len(segment.payload)
     if len(data) > end:
         raise TransferError(f"transfer: {len(data) - end} bytes follow its end at {end}")
+    at = _HEAD.size + count * _ENTRY.size
+    for number, segment in enumerate(segments):
+        try:
+            _check_payload(segment, _size_of(number, image_size), base_size)
+        except PayloadError as error:
+            raise TransferError(f"transfer: segment {number}, its payload at {at}: {error}") from None
+        at += len(segment.payload)
     return Transfer(image_size, base_size, base_sha256 if base_size else b"", tuple(segments))
 
 
@@ -134,7 +140,7 @@ def _smallest(content: bytes, patched: Callable[[bytes], bytes] | None) -> tuple
 
 
 def _deflated(data: bytes) -> bytes:
-    work = zlib.compressobj(9, zlib.DEFLATED, _WINDOW_BITS, 9)
+    work = zlib.compressobj(9, zlib.DEFLATED, WINDOW_BITS, 9)
     return work.compress(data) + work.flush()
 
 
@@ -159,7 +165,7 @@ def _patcher(base: bytes) -> Callable[[bytes], bytes]:
 
 
 def _segment(data: bytes, number: int, at: int, size_bytes: int, base_size_bytes: int) -> Segment:
-    """The segment of that number, whose payload lies at `at`. Raises TransferError."""
+    """The segment of that number, whose payload lies at `at`, as the index has it. Raises TransferError."""
     entry = _HEAD.size + number * _ENTRY.size
     length, kind, reserved, digest = _ENTRY.unpack_from(data, entry)
     where = f"transfer: segment {number}, at {entry} of the index"
@@ -173,29 +179,17 @@ def _segment(data: bytes, number: int, at: int, size_bytes: int, base_size_bytes
         raise TransferError(f"{where}: {Kind(kind).name.lower()} of {size_bytes} bytes in {length}")
     if at + length > len(data):
         raise TransferError(f"{where}: its {length} bytes at {at} run past the file's end at {len(data)}")
-    payload = data[at : at + length]
-    _check_payload(Kind(kind), payload, digest, size_bytes, f"transfer: segment {number}, its payload at {at}")
-    return Segment(Kind(kind), payload, digest)
+    return Segment(Kind(kind), data[at : at + length], digest)
 
 
-def _check_payload(kind: Kind, payload: bytes, digest: bytes, size_bytes: int, where: str) -> None:
-    """The payload is whole and its content right, as far as that shows without the base."""
-    content = payload if kind == Kind.RAW else _inflated(payload, where) if kind != Kind.UNCHANGED else b""
-    if kind in (Kind.RAW, Kind.DEFLATE) and (len(content), _digest(content)) != (size_bytes, digest):
-        raise TransferError(f"{where}: its content is not what the index names")
-
-
-def _inflated(payload: bytes, where: str) -> bytes:
-    work = zlib.decompressobj(_WINDOW_BITS)
-    try:
-        content = work.decompress(payload, _INFLATED_LIMIT_BYTES)
-    except zlib.error as error:
-        raise TransferError(f"{where}: no deflate ({error})") from None
-    if not work.eof or work.unused_data:
-        raise TransferError(
-            f"{where}: its deflate does not end where it does, or swells beyond {_INFLATED_LIMIT_BYTES} bytes"
-        )
-    return content
+def _check_payload(segment: Segment, size_bytes: int, base_size_bytes: int) -> None:
+    """The payload is whole and its content right, as far as that shows without the base. Raises PayloadError."""
+    if segment.kind == Kind.PATCH:
+        check_patch(inflated(segment.payload, patch_limit_bytes(size_bytes)), size_bytes, base_size_bytes)
+    if segment.kind in (Kind.RAW, Kind.DEFLATE):
+        content = segment.payload if segment.kind == Kind.RAW else inflated(segment.payload, size_bytes)
+        if (len(content), _digest(content)) != (size_bytes, segment.digest):
+            raise PayloadError("its content is not what the index names")
 
 
 def _digest(content: bytes) -> bytes:

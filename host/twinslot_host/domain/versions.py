@@ -26,6 +26,11 @@ def checked_version(what: str, text: str) -> str:
     return text
 
 
+def bare(version: str) -> str:
+    """The version without its build, which does not count in comparisons: two are equal when these texts are."""
+    return version.partition("+")[0]
+
+
 def unreachable_reason(current: Version, target: Version, upgradable_from: Collection[str] | None) -> str | None:
     """Why `target` can't follow `current` directly; None when it can.
 
@@ -37,7 +42,7 @@ def unreachable_reason(current: Version, target: Version, upgradable_from: Colle
         return f"it is older than {current}, which the device runs"
     if upgradable_from is None:
         return None
-    if any(parsed(each) == current for each in upgradable_from):
+    if bare(str(current)) in map(bare, upgradable_from):
         return None
     allowed = ", ".join(upgradable_from) or "no version"
     return f"it can be reached from {allowed}, and the device runs {current}"

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from twinslot_host.deltas import Wish
 from twinslot_host.domain import manifest as manifests
-from twinslot_host.domain.manifest import SPECIFICATION
+from twinslot_host.domain.manifest import SPECIFICATION, Manifest
 from twinslot_host.domain.queue import TAKING, Operation
 from twinslot_host.domain.release import Release
 from twinslot_host.domain.rollout import Offer
@@ -24,12 +25,14 @@ _FAILURES = ("rolled_back", "refused")
 
 @dataclass(frozen=True)
 class Offered:
-    """What the answer to a check-in offers, of which release; `transfer` is the digest of what carries its image."""
+    """What the answer to a check-in offers, of which release; `transfer` is the digest of what carries its image, and
+    `wanted` the delta that would have carried it better."""
 
     release: Release
     manifest: bytes
     signature: bytes
     transfer: str | None
+    wanted: Wish | None
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,8 @@ async def _given(db: Connection, services: Services, device: Device, inventory: 
 def _counted(services: Services, given: Given) -> Given:
     if given.offered is not None:
         services.metrics.offers.inc()
+        if given.offered.wanted is not None:
+            services.deltas.want(given.offered.wanted)
     if given.operation is not None:
         services.metrics.operations_sent.labels(given.operation.kind).inc()
     return given
@@ -137,6 +142,9 @@ async def _act_on(db: Connection, device: Device, told: Report, now_ms: int) -> 
         group = await current_group(db, device)
         security_version = await _security_version(db, device, group, told.sequence)
         await devices.confirm(db, device.id, told.version, told.sequence, security_version)
+        manifest = await _manifest_of(db, group, told.sequence)
+        if manifest is not None and manifest.kind != SPECIFICATION and told.sequence == device.offered_sequence:
+            await devices.confirm_image(db, device.id, manifest.sha256.hex())
     if told.event in _OVER and told.sequence == device.offered_sequence:
         await devices.offered(db, device.id, 0)
     if told.event in _FAILURES and told.sequence > 0:
@@ -149,11 +157,16 @@ async def _security_version(db: Connection, device: Device, group: Group, sequen
     A specification alone leaves the image as it is, and so does what this server has not signed. A device that tells
     of less than before has begun anew, and what it had confirmed does not count.
     """
-    signed = await signatures.find(db, group.application, sequence)
-    manifest = None if signed is None else manifests.decode(signed.manifest)
+    manifest = await _manifest_of(db, group, sequence)
     if manifest is not None and manifest.kind != SPECIFICATION:
         return manifest.security_version
     return device.security_version if sequence >= device.sequence else 0
+
+
+async def _manifest_of(db: Connection, group: Group, sequence: int) -> Manifest | None:
+    """What was signed with that sequence for the group's application; None: nothing."""
+    signed = await signatures.find(db, group.application, sequence)
+    return None if signed is None else manifests.decode(signed.manifest)
 
 
 async def _note_changes(db: Connection, before: Device, told: CheckIn, now_ms: int) -> None:
@@ -176,10 +189,9 @@ async def _note_offer(db: Connection, device: Device, offer: Offer | None) -> No
 
 async def _offered(db: Connection, services: Services, device: Device, group: Group, offer: Offer) -> Offered:
     signed = await (_signed_anew(db, services, group, offer) if offer.sign_anew else _signed(db, group, offer))
-    way = await delivery.choose(db, device, group, offer.release)
-    if way is not None and way.wanted is not None:
-        services.deltas.want(way.wanted)
-    return Offered(offer.release, signed.manifest, signed.signature, None if way is None else way.sha256)
+    way = await delivery.offer(db, device, group, offer.release, services.now_ms())
+    sha256, wanted = (None, None) if way is None else (way.sha256, way.wanted)
+    return Offered(offer.release, signed.manifest, signed.signature, sha256, wanted)
 
 
 async def _signed(db: Connection, group: Group, offer: Offer) -> Signed:

@@ -29,7 +29,7 @@ async def update_group(services: Services, caller: Caller, group: str, version: 
     """
     file = await uploads.image_file(steps.FILE_NAME, incoming)
     now_ms = services.now_ms()
-    async with uploads.kept_file(services, incoming, file) as db:
+    async with uploads.kept_file(services, caller.account, incoming, file) as db:
         found = await enrol.group_of(db, caller.account, group)
         if found.trust != SERVER:
             raise Invalid(f"the group {found.name!r} trusts only its publisher's key; publish with --key FILE")

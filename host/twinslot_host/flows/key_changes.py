@@ -31,7 +31,7 @@ async def apply(
                 f" 1 to {TRUSTED_LIMIT}; sign it again, with other keys added or retired"
             )
         for name, modulus in added.items():
-            await group_keys.add(db, caller.account, group.id, name, modulus)
+            await group_keys.add(db, caller.account, group.id, name, modulus, by_release=True)
         for name in manifest.retired:
             await group_keys.retire(db, group.id, name, now_ms)
         detail = {"added": list(added), "retired": list(manifest.retired)}

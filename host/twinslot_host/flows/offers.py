@@ -21,8 +21,10 @@ _AT_ONCE = 100  # devices that are decided before anything else gets its turn
 
 @dataclass(frozen=True)
 class Terms:
-    """What decides for every device of a group: its policy, its application's releases and their filters."""
+    """What decides for every device of a group: its policy, its application's releases and their filters, and what the
+    server's own key is called."""
 
+    server_key: str
     policy: Policy
     releases: list[Release]
     filters: dict[str, Filter]
@@ -32,7 +34,7 @@ class Terms:
 async def decide(db: Connection, services: Services, device: Device, group: Group, now_ms: int) -> rollout.Decision:
     """What the device gets now, and why; nothing is changed."""
     failed, tags = await failures.of_device(db, device.id), await device_tags.of_device(db, device.id)
-    return _decided(services, device, failed, tags, await _terms(db, group), now_ms)
+    return _decided(device, failed, tags, await _terms(db, services, group), now_ms)
 
 
 async def to_any_of(services: Services, rows: Sequence[int]) -> AsyncIterator[int]:
@@ -45,10 +47,10 @@ async def to_any_of(services: Services, rows: Sequence[int]) -> AsyncIterator[in
         failed, tags = await failures.of_devices(db, ids), await device_tags.of_devices(db, ids)
         for device in found:
             if device.group not in groups:
-                groups[device.group] = await _terms(db, await current_group(db, device))
+                groups[device.group] = await _terms(db, services, await current_group(db, device))
             terms = groups[device.group]
             its = failed.get(device.id, frozenset()), tags.get(device.id, [])
-            if terms.releases and _decided(services, device, *its, terms, services.now_ms()).offer is not None:
+            if terms.releases and _decided(device, *its, terms, services.now_ms()).offer is not None:
                 yield device.id
 
 
@@ -71,7 +73,7 @@ async def trusted_moduli(db: Connection, services: Services, group: Group) -> li
 
 
 def _decided(
-    services: Services, device: Device, failed: frozenset[int], tags: Sequence[str], terms: Terms, now_ms: int
+    device: Device, failed: frozenset[int], tags: Sequence[str], terms: Terms, now_ms: int
 ) -> rollout.Decision:
     known = Known(
         app=device.app,
@@ -83,30 +85,42 @@ def _decided(
         failed=failed,
         security_version=device.security_version,
         subject=_subject(device, tags),
-        trusted=None if device.trusted is None else _signers(services, device.trusted),
+        trusted=None if device.trusted is None else _signers(terms.server_key, device.trusted),
     )
     return rollout.decide(known, terms.policy, terms.releases, terms.filters, terms.last_sequence, now_ms)
 
 
-def _signers(services: Services, trusted: Sequence[str]) -> frozenset[str]:
+def _signers(server_key: str, trusted: Sequence[str]) -> frozenset[str]:
     """Whose keys these are, as `signed_by` has it."""
-    own = fingerprint(services.signer.modulus)
-    return frozenset(SERVER if each == own else each for each in trusted)
+    return frozenset(SERVER if each == server_key else each for each in trusted)
 
 
 def _subject(device: Device, tags: Sequence[str]) -> Subject:
     return Subject(device.device, device.group, frozenset(tags), device.attributes)
 
 
-async def _terms(db: Connection, group: Group) -> Terms:
+async def _terms(db: Connection, services: Services, group: Group) -> Terms:
     application = await applications.get(db, group.application)
     candidates = await releases.of_application(db, application.id)
-    return Terms(await _policy(db, group), candidates, await _filters(db, group, candidates), application.last_sequence)
+    return Terms(
+        fingerprint(services.signer.modulus),
+        await _policy(db, group),
+        candidates,
+        await _filters(db, group, candidates),
+        application.last_sequence,
+    )
 
 
 async def _policy(db: Connection, group: Group) -> Policy:
-    trusted = (SERVER,) if group.trust == SERVER else await group_keys.of_group(db, group.id)
-    return Policy(group.app, frozenset(trusted), group.target_release, await group_keys.retired(db, group.id))
+    known = await group_keys.known(db, group.id)
+    trusted = (SERVER,) if group.trust == SERVER else (each.fingerprint for each in known if each.retired_at_ms is None)
+    return Policy(
+        group.app,
+        frozenset(trusted),
+        group.target_release,
+        {each.fingerprint: each.retired_at_ms for each in known if each.retired_at_ms is not None},
+        frozenset(each.fingerprint for each in known if each.by_release),
+    )
 
 
 async def _filters(db: Connection, group: Group, candidates: list[Release]) -> dict[str, Filter]:

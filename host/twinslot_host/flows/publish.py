@@ -59,7 +59,7 @@ async def publish(
     There is a specification or an upload, or both.
     """
     file = None if incoming is None else await uploads.image_file(steps.FILE_NAME, incoming)
-    async with uploads.kept_file(services, incoming, file) as db:
+    async with uploads.kept_file(services, caller.account, incoming, file) as db:
         application = await applications.ensure(db, caller.account, draft.app, services.now_ms())
         await steps.check_free(db, application, draft.version)
         if file is not None:

@@ -1,4 +1,5 @@
-"""What the server does by itself, again and again: held check-ins are woken, and what is over or old goes."""
+"""What the server does by itself, again and again: held check-ins are woken, transfers made, and what is over or old
+goes."""
 
 import asyncio
 import logging
@@ -6,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from twinslot_host.config import HELD_SWEEP_S, PRUNE_S, SETTLE_S
-from twinslot_host.flows import offers, queue
+from twinslot_host.flows import making, offers, queue
 from twinslot_host.services import Services
 from twinslot_host.store import release_filters
 
@@ -45,6 +46,23 @@ async def prune(services: Services) -> None:
         await asyncio.sleep(PRUNE_S)  # first, so that a clock which is not yet set at the start has time to be
         async with _logged():
             await queue.forget_old(services)
+        async with _logged():
+            await making.forget_unused(services)
+
+
+async def complete(services: Services) -> None:
+    """For ever: an image of which an earlier version, or a full disk, has left no transfer has one soon."""
+    while True:
+        async with _logged():
+            await making.make_lacking(services)
+        await asyncio.sleep(PRUNE_S)
+
+
+async def make_deltas(services: Services) -> None:
+    """For ever: the deltas that check-ins have asked for are made, one after the other."""
+    while True:
+        async with _logged():
+            await making.make_wanted(services)
 
 
 async def _mark_let_through(services: Services, after_ms: int, now_ms: int) -> None:
@@ -64,4 +82,4 @@ async def _logged() -> AsyncIterator[None]:
     try:
         yield
     except Exception:  # noqa: BLE001 - what went wrong in one round may be right in the next
-        _LOG.exception("a round over the held check-ins or the operations failed")
+        _LOG.exception("a round over held check-ins, operations or transfers failed")

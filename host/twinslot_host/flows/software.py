@@ -58,7 +58,7 @@ async def set_file(
     Conflict: a device is installing the release.
     """
     file = await uploads.any_file(name, incoming)
-    async with uploads.kept_file(services, incoming, file) as db:
+    async with uploads.kept_file(services, caller.account, incoming, file) as db:
         application, release = await steps.find(db, caller.account, app, version)
         await uploads.check_fits(db, application, file)
         changed = await steps.put_file(db, services, caller, application, release, file)

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from twinslot_host import upkeep
+from twinslot_host import building
 from twinslot_host.artifacts import Incoming
 from twinslot_host.config import SLOT_LEAST_BYTES
 from twinslot_host.domain import image as images
+from twinslot_host.domain.deltas import Pair
 from twinslot_host.domain.image import CHIPS, Image, chip_name
 from twinslot_host.domain.release import File
 from twinslot_host.errors import Invalid
@@ -17,7 +18,6 @@ from twinslot_host.store import devices, files, transfers
 from twinslot_host.store.applications import Application
 from twinslot_host.store.database import Connection
 from twinslot_host.store.groups import Group
-from twinslot_host.store.transfers import Pair
 
 
 async def image_file(name: str, incoming: Incoming) -> File:
@@ -69,17 +69,19 @@ async def kept(services: Services, *incoming: Incoming | None) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def kept_file(services: Services, incoming: Incoming | None, file: File | None) -> AsyncIterator[Connection]:
-    """As `kept`, for the upload that is a release's file, if it has one; an image's transfer without a base is kept
-    with it."""
+async def kept_file(
+    services: Services, account: str, incoming: Incoming | None, file: File | None
+) -> AsyncIterator[Connection]:
+    """As `kept`, for the upload that is the file of a release of the account's, if it has one; an image's transfer
+    without a base is kept with it."""
     with services.artifacts.temporary() as path:
         made = None
         if incoming is not None and file is not None and file.chip is not None:
-            made = await asyncio.to_thread(upkeep.whole, incoming.path, path)
+            made = await asyncio.to_thread(building.whole, incoming.path, path)
         async with kept(services, incoming, made) as db:
-            yield db
             if made is not None and file is not None:
-                await transfers.put(db, Pair(file.sha256), made.sha256, made.size_bytes)
+                await transfers.put(db, Pair(account, file.sha256), made.sha256, made.size_bytes, services.now_ms())
+            yield db
     if incoming is not None:
         services.metrics.uploads.inc()
 

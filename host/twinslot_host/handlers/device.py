@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from aiohttp import web
 from pydantic import AfterValidator, Field
 
-from twinslot_host.config import GROUP_KEYS_LIMIT, WAIT_LIMIT_S
+from twinslot_host.config import KEYS_TOLD_LIMIT, WAIT_LIMIT_S
 from twinslot_host.domain import queue
 from twinslot_host.domain.dates import date_or_none
 from twinslot_host.domain.names import printable, printable_lines
@@ -24,7 +24,7 @@ Text = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(printab
 Reason = Annotated[str, Field(max_length=200), AfterValidator(printable)]
 Printed = Annotated[str, Field(max_length=1024), AfterValidator(printable_lines)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-Fingerprints = Annotated[list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]], Field(max_length=GROUP_KEYS_LIMIT)]
+Fingerprints = Annotated[list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]], Field(max_length=KEYS_TOLD_LIMIT)]
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 Module = Annotated[str, Field(min_length=1, max_length=PATH_LIMIT), AfterValidator(printable)]
 Modules = Annotated[list[Module], Field(max_length=1000)]
@@ -158,7 +158,8 @@ def _operation(sent: queue.Operation) -> dict[str, object]:
 def _offer(request: web.Request, offered: checkin.Offered) -> dict[str, str]:
     release = offered.release
     offer = {"manifest": _base64(offered.manifest), "signature": _base64(offered.signature)}
-    if release.image is not None and offered.transfer is not None:
+    if release.image is not None:
+        assert offered.transfer is not None
         offer["transfer"] = file_path(request, offered.transfer)
         offer["image"] = file_path(request, release.image.sha256)
     if release.sent_specification is not None:

@@ -253,7 +253,8 @@ async def explain(call: Call) -> web.Response:
     row = await fleet.device_of(db, call.account, call.part("id"))
     decision = await offers.explain(call.services, row)
     release = None if decision.offer is None else decision.offer.release
-    way = None if release is None else await delivery.choose(db, row, await current_group(db, row), release)
+    group = await current_group(db, row)
+    way = None if release is None else await delivery.choose(db, row, group, release, call.services.now_ms())
     return answer(Explanation.of(row.device, decision, way))
 
 

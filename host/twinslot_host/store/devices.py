@@ -20,7 +20,8 @@ class Device:
     `offered_sequence` is that of the release which it was last offered and may be installing, 0: of none;
     `security_version` is that of the image which it has confirmed, as far as the server knows; `inventory` holds the
     packages that it last told of, in the fields of docs/protocol.md, None before it has told any; `trusted` are the
-    fingerprints of the keys that it trusts, None when it does not tell them.
+    fingerprints of the keys that it trusts, None when it does not tell them; `confirmed_image` is the image that it was
+    offered here and then confirmed, None: none.
     """
 
     id: int
@@ -50,6 +51,7 @@ class Device:
     inventory_digest: str | None
     inventory_at_ms: int | None
     trusted: list[str] | None
+    confirmed_image: str | None
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,24 @@ async def confirm(db: Connection, device: int, version: str, sequence: int, secu
     )
 
 
+async def confirm_image(db: Connection, device: int, sha256: str) -> None:
+    """The device has confirmed the image of that hex digest, which it was offered."""
+    await db.execute("UPDATE devices SET confirmed_image = ? WHERE id = ?", (sha256, device))
+
+
+async def count_by_image(db: Connection, application: int) -> dict[str, int]:
+    """How many devices of the application's groups run which image of its releases, of those that they have confirmed;
+    by its hex digest."""
+    rows = await all_of(
+        db,
+        "SELECT d.image, COUNT(*) AS count FROM devices d JOIN groups g ON g.id = d.group_id"
+        " WHERE g.application_id = ?1 AND d.confirmed_image = d.image AND d.image IN (SELECT f.sha256 FROM files f"
+        " JOIN releases r ON r.id = f.release_id WHERE r.application_id = ?1) GROUP BY d.image",
+        (application,),
+    )
+    return {row["image"]: row["count"] for row in rows}
+
+
 async def keep_inventory(
     db: Connection, device: int, digest: str, packages: Sequence[Mapping[str, object]], now_ms: int
 ) -> None:
@@ -288,4 +308,5 @@ def of_row(row: Row) -> Device:
         inventory_digest=row["inventory_digest"],
         inventory_at_ms=row["inventory_at_ms"],
         trusted=None if row["trusted"] is None else json.loads(row["trusted"]),
+        confirmed_image=row["confirmed_image"],
     )

@@ -27,12 +27,3 @@ async def uses(db: Connection, sha256: str) -> bool:
     """Whether any release or package, of any account, has the file of that hex digest, or it is a transfer's."""
     sql = " UNION ALL ".join(f"SELECT 1 FROM {table} WHERE sha256 = ?1" for table in _TABLES) + " LIMIT 1"
     return await one(db, sql, (sha256,)) is not None
-
-
-async def is_image_of(db: Connection, application: int, sha256: str) -> bool:
-    """Whether a release of the application has that content as its app image."""
-    sql = (
-        "SELECT 1 FROM files f JOIN releases r ON r.id = f.release_id"
-        " WHERE f.sha256 = ? AND f.chip IS NOT NULL AND r.application_id = ? LIMIT 1"
-    )
-    return await one(db, sql, (sha256, application)) is not None

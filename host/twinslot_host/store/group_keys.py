@@ -1,15 +1,28 @@
 """The publishers' public keys that a group's devices trust, and those that they are to trust no more."""
 
+from dataclasses import dataclass
+
 from twinslot_host.store.database import Connection
 from twinslot_host.store.rows import all_of
 
 
-async def add(db: Connection, account: str, group: str, fingerprint: str, modulus: bytes) -> None:
+@dataclass(frozen=True)
+class Known:
+    """A key that the group trusts, or has trusted until `retired_at_ms`; `by_release`: it was not made with it."""
+
+    fingerprint: str
+    retired_at_ms: int | None
+    by_release: bool
+
+
+async def add(
+    db: Connection, account: str, group: str, fingerprint: str, modulus: bytes, *, by_release: bool = False
+) -> None:
     """The group trusts the key, even if that was retired; adding it twice changes nothing."""
     await db.execute(
-        "INSERT INTO group_keys (account_id, group_id, fingerprint, modulus) VALUES (?, ?, ?, ?)"
+        "INSERT INTO group_keys (account_id, group_id, fingerprint, modulus, by_release) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (group_id, fingerprint) DO UPDATE SET retired_at_ms = NULL",
-        (account, group, fingerprint, modulus),
+        (account, group, fingerprint, modulus, int(by_release)),
     )
 
 
@@ -31,10 +44,12 @@ async def of_group(db: Connection, group: str) -> dict[str, bytes]:
     return {row["fingerprint"]: row["modulus"] for row in rows}
 
 
-async def retired(db: Connection, group: str) -> dict[str, int]:
-    """The keys that the group trusted: fingerprint to when they were retired."""
-    sql = "SELECT fingerprint, retired_at_ms FROM group_keys WHERE group_id = ? AND retired_at_ms IS NOT NULL"
-    return {row["fingerprint"]: row["retired_at_ms"] for row in await all_of(db, sql, (group,))}
+async def known(db: Connection, group: str) -> list[Known]:
+    """The keys that the group trusts, and those that it trusted."""
+    rows = await all_of(
+        db, "SELECT fingerprint, retired_at_ms, by_release FROM group_keys WHERE group_id = ?", (group,)
+    )
+    return [Known(row["fingerprint"], row["retired_at_ms"], bool(row["by_release"])) for row in rows]
 
 
 async def remove_all(db: Connection, group: str) -> None:

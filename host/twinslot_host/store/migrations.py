@@ -314,19 +314,26 @@ _RETENTION = ("CREATE INDEX operations_ended ON operations (job_id, ended_at_ms)
 _TRANSFERS = (
     # `base` is '' without one; `sha256` is that of the transfer's own file, NULL when there is none.
     """CREATE TABLE transfers (
+        account_id TEXT NOT NULL REFERENCES accounts (id),
         image TEXT NOT NULL,
         base TEXT NOT NULL,
         sha256 TEXT,
         size INTEGER NOT NULL,
         failures INTEGER NOT NULL,
-        PRIMARY KEY (image, base)
+        at_ms INTEGER NOT NULL,
+        PRIMARY KEY (account_id, image, base)
     ) STRICT""",
     "CREATE INDEX transfers_by_sha256 ON transfers (sha256)",
+    # The image that the device was offered here and then confirmed; NULL: none.
+    "ALTER TABLE devices ADD COLUMN confirmed_image TEXT",
+    "CREATE INDEX devices_by_image ON devices (group_id, confirmed_image, image)",
 )
 
 _KEYS = (
     # From then on the key signs nothing new for the group; NULL: it does.
     "ALTER TABLE group_keys ADD COLUMN retired_at_ms INTEGER",
+    # 0: the group was made with it.
+    "ALTER TABLE group_keys ADD COLUMN by_release INTEGER NOT NULL DEFAULT 0 CHECK (by_release IN (0, 1))",
     # The fingerprints that the device last told, as JSON; NULL: it tells none.
     "ALTER TABLE devices ADD COLUMN trusted TEXT",
     "ALTER TABLE signatures ADD COLUMN changes_keys INTEGER NOT NULL DEFAULT 0 CHECK (changes_keys IN (0, 1))",

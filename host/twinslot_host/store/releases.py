@@ -5,16 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from sqlite3 import Row
 
+from twinslot_host.domain import manifest as manifests
 from twinslot_host.domain.release import SERVER, File, Release, Strategy, Targeting
 from twinslot_host.store.database import Connection
 from twinslot_host.store.rows import Value, all_of, number, one
 
 _SELECT = (
-    "SELECT r.*, f.name AS file_name, f.sha256, f.size, f.chip, f.security_version"
+    "SELECT r.*, f.name AS file_name, f.sha256, f.size, f.chip, f.security_version, EXISTS (SELECT 1 FROM transfers t"
+    " WHERE t.account_id = r.account_id AND t.image = f.sha256 AND t.base = '') AS has_transfer"
     " FROM releases r LEFT JOIN files f ON f.release_id = r.id"
 )
 _SEQUENCES = (
-    "SELECT s.release_id, s.sequence, s.changes_keys FROM signatures s JOIN releases r ON r.id = s.release_id"
+    "SELECT s.release_id, s.sequence, CASE WHEN s.changes_keys = 1 THEN s.manifest END AS key_change"
+    " FROM signatures s JOIN releases r ON r.id = s.release_id"
     " WHERE s.void = 0 AND {where} ORDER BY s.sequence"
 )
 _FILTERS = (
@@ -106,20 +109,17 @@ async def count(db: Connection, application: int) -> int:
 async def _whole(db: Connection, where: str, values: Sequence[Value]) -> list[Release]:
     rows = await all_of(db, f"{_SELECT} WHERE {where} ORDER BY r.id", values)
     sequences: dict[int, list[int]] = {row["id"]: [] for row in rows}
-    changing: dict[int, bool] = {}
+    changing: dict[int, bytes | None] = {}
     for each in await all_of(db, _SEQUENCES.format(where=where), values):
         sequences.setdefault(each["release_id"], []).append(each["sequence"])
-        changing[each["release_id"]] = bool(each["changes_keys"])
+        changing[each["release_id"]] = each["key_change"]
     filters: dict[int, list[Targeting]] = {row["id"]: [] for row in rows}
     for each in await all_of(db, _FILTERS.format(where=where), values):
         filters.setdefault(each["release_id"], []).append(Targeting(each["filter_id"], each["rollout_at_ms"]))
-    return [
-        _release(row, sequences[row["id"]], filters[row["id"]], changes_keys=changing.get(row["id"], False))
-        for row in rows
-    ]
+    return [_release(row, sequences[row["id"]], filters[row["id"]], changing.get(row["id"])) for row in rows]
 
 
-def _release(row: Row, sequences: list[int], filters: list[Targeting], *, changes_keys: bool) -> Release:
+def _release(row: Row, sequences: list[int], filters: list[Targeting], key_change: bytes | None) -> Release:
     stored = row["upgradable_from"]
     return Release(
         id=row["id"],
@@ -135,7 +135,8 @@ def _release(row: Row, sequences: list[int], filters: list[Targeting], *, change
         file=None if row["sha256"] is None else _file(row),
         filters=tuple(filters),
         sequences=tuple(sequences),
-        changes_keys=changes_keys,
+        key_change=None if key_change is None else manifests.decode(key_change),
+        has_transfer=bool(row["has_transfer"]),
     )
 
 
