@@ -25,6 +25,8 @@ from twinslot_sim.link import REPLY, REQUEST, Op
 
 _PORT = Path(__file__).parent / "port"
 _PR_SET_PDEATHSIG = 1
+STAND_INS_BYTES = 10 * 1024
+"""What the stand-ins take of the heap, where a chip has C: the board's own heap is as large as if they took nothing."""
 _INTERRUPT_GAP_S = 0.5
 """A second SIGINT before the first has become a KeyboardInterrupt ends MicroPython (ports/unix/unix_mphal.c)."""
 
@@ -172,7 +174,13 @@ def _spawn(
         fds = [wire.fileno(), flash_file.fileno(), rom.fileno()]
         numbers = [*fds, *(os.fstat(fd).st_size for fd in (rom.fileno(), flash_file.fileno()))]
         return subprocess.Popen(
-            [*interpreter, "-X", f"heapsize={heap_bytes}", str(_PORT / "start.py"), " ".join(map(str, numbers))],
+            [
+                *interpreter,
+                "-X",
+                f"heapsize={heap_bytes + STAND_INS_BYTES}",
+                str(_PORT / "start.py"),
+                " ".join(map(str, numbers)),
+            ],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
