@@ -23,13 +23,14 @@ fuzz: setup ## send the server far more of what its OpenAPI document allows and 
 	@TWINSLOT_FUZZ=$(or $(EXAMPLES),500) $(BIN)/pytest tests/host/test_schemathesis.py $(ARGS)
 
 bench: setup ## measure the server and transfers beside the least that could do their work
-	@$(BIN)/python bench/held.py
-	@$(BIN)/python bench/check_ins.py
-	@$(BIN)/python bench/transfers.py
-	@$(BIN)/python bench/updates.py
+	@$(BIN)/python -m bench.held
+	@$(BIN)/python -m bench.check_ins
+	@$(BIN)/python -m bench.transfers
+	@$(BIN)/python -m bench.updates
+	@$(BIN)/python -m bench.adding
 
 size: setup ## measure the device package: bytes of each module, and the heap that an update needs
-	@$(BIN)/python bench/size.py
+	@$(BIN)/python -m bench.size
 
 mip: setup ## make what `mpremote mip install` takes from this folder, once a web server serves it
 	@$(BIN)/python tools/make_mip.py

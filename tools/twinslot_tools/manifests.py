@@ -1,21 +1,18 @@
-"""The manifest, the bytes that a release's signature vouches for (docs/protocol.md, "Manifest")."""
+"""The manifest, the bytes that a release's signature vouches for (docs/protocol.md, "Manifest"): from what a publisher
+has, and into words. They are made and read by the server's own rules, so that what is signed here is what it takes."""
 
 import hashlib
-import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from twinslot_host.domain import manifest
+from twinslot_host.domain.manifest import BOTH, CHIP_ANY, IMAGE, SPECIFICATION, Manifest
+from twinslot_host.domain.signature import fingerprint
 from twinslot_tools.errors import BadFile
-from twinslot_tools.signing import KEY_BITS, SPECIFICATION_LIMIT_BYTES, ImageFacts
+from twinslot_tools.signing import ImageFacts
 
-_HEAD = struct.Struct("<4sBBHIII32s")
-_SPECIFICATION = struct.Struct("<H32s")
-_IMAGE_KIND, _SPECIFICATION_KIND, _BOTH_KIND = 0, 1, 2
-_KEYS = 4
-KEYS_LIMIT = 3
-_NAME_LIMIT_BYTES = 64
-_NO_IMAGE = ImageFacts(0xFFFF, 0, 0, bytes(32))
-_WHAT = ("an image", "a specification", "an image and a specification")
+KEYS_LIMIT = manifest.KEYS_LIMIT
+_NO_IMAGE = ImageFacts(CHIP_ANY, 0, 0, bytes(32))
+_WHAT = {IMAGE: "an image", SPECIFICATION: "a specification", BOTH: "an image and a specification"}
 
 
 @dataclass(frozen=True)
@@ -40,74 +37,38 @@ def encoded(
 ) -> bytes:
     """The bytes to sign, for an image, a specification or both."""
     image = facts or _NO_IMAGE
-    kind = _IMAGE_KIND if specification is None else _BOTH_KIND if facts else _SPECIFICATION_KIND
-    kind |= 0 if keys == NO_CHANGE else _KEYS
-    names = (app.encode(), version.encode())
-    data = _HEAD.pack(b"TWSM", 1, kind, image.chip, sequence, image.security_version, image.size_bytes, image.sha256)
-    data += b"".join(bytes([len(name)]) + name for name in names)
-    if specification is not None:
-        data += _SPECIFICATION.pack(len(specification), hashlib.sha256(specification).digest())
-    if keys != NO_CHANGE:
-        digests = [hashlib.sha256(modulus).digest() for modulus in keys.retired]
-        data += b"".join(bytes([len(parts)]) + b"".join(parts) for parts in (keys.added, digests))
-    return data
+    of_release = Manifest(
+        app,
+        version,
+        sequence,
+        image.security_version,
+        image.chip,
+        image.size_bytes,
+        image.sha256,
+        IMAGE if specification is None else BOTH if facts else SPECIFICATION,
+        len(specification or b""),
+        b"" if specification is None else hashlib.sha256(specification).digest(),
+        keys.added,
+        tuple(fingerprint(modulus) for modulus in keys.retired),
+    )
+    return manifest.encode(of_release)
 
 
 def told(data: bytes) -> dict[str, object]:
     """What the manifest says, for people and programs; digests are hex. Raises `BadFile` when it is none."""
-    rest = memoryview(data)
-
-    def take(count: int) -> bytes:
-        nonlocal rest
-        if count > len(rest):
-            raise ValueError("cut short")
-        part, rest = bytes(rest[:count]), rest[count:]
-        return part
-
     try:
-        facts = _told(take)
-        if rest:
-            raise ValueError("longer than it says")
-    except ValueError as error:
-        raise BadFile(f"that is no manifest: {error}") from error
+        found = manifest.decode(data)
+    except manifest.ManifestError as error:
+        raise BadFile(f"that is no manifest: {str(error).removeprefix('manifest: ')}") from error
+    facts: dict[str, object] = {"carries": _WHAT[found.kind], "app": found.app, "version": found.version}
+    facts["sequence"] = found.sequence
+    if found.kind != SPECIFICATION:
+        facts |= {"chip": found.chip, "security_version": found.security_version}
+        facts |= {"size": found.size_bytes, "sha256": found.sha256.hex()}
+    if found.kind != IMAGE:
+        facts |= {"specification_size": found.specification_size_bytes}
+        facts |= {"specification_sha256": found.specification_sha256.hex()}
+    if found.changes_keys:
+        added = [fingerprint(modulus) for modulus in found.added]
+        facts |= {"keys_added": added, "keys_retired": list(found.retired)}
     return facts
-
-
-def _told(take: Callable[[int], bytes]) -> dict[str, object]:
-    magic, layout, kind, chip, sequence, security, size_bytes, sha256 = _HEAD.unpack(take(_HEAD.size))
-    keys, kind = kind & _KEYS, kind & ~_KEYS
-    if (magic, layout) != (b"TWSM", 1) or kind > _BOTH_KIND or not sequence:
-        raise ValueError("not of format 1")
-    image = ImageFacts(chip, security, size_bytes, sha256)
-    if kind == _SPECIFICATION_KIND and image != _NO_IMAGE:
-        raise ValueError("of a specification alone, with something of an image")
-    facts: dict[str, object] = {"carries": _WHAT[kind], "app": _name(take), "version": _name(take)}
-    facts["sequence"] = sequence
-    if kind != _SPECIFICATION_KIND:
-        facts |= {"chip": chip, "security_version": security, "size": size_bytes, "sha256": sha256.hex()}
-    if kind != _IMAGE_KIND:
-        size_bytes, sha256 = _SPECIFICATION.unpack(take(_SPECIFICATION.size))
-        if not 1 <= size_bytes <= SPECIFICATION_LIMIT_BYTES:
-            raise ValueError(f"of a specification of {size_bytes} bytes")
-        facts |= {"specification_size": size_bytes, "specification_sha256": sha256.hex()}
-    if keys:
-        added = [hashlib.sha256(modulus).hexdigest() for modulus in _parts(take, KEY_BITS // 8)]
-        retired = [digest.hex() for digest in _parts(take, 32)]
-        if not added and not retired:
-            raise ValueError("of a change of keys, without any")
-        facts |= {"keys_added": added, "keys_retired": retired}
-    return facts
-
-
-def _name(take: Callable[[int], bytes]) -> str:
-    length = take(1)[0]
-    if not 1 <= length <= _NAME_LIMIT_BYTES:
-        raise ValueError(f"a name of {length} bytes")
-    return take(length).decode()
-
-
-def _parts(take: Callable[[int], bytes], size_bytes: int) -> list[bytes]:
-    count = take(1)[0]
-    if count > KEYS_LIMIT:
-        raise ValueError(f"{count} keys")
-    return [take(size_bytes) for _ in range(count)]

@@ -1,6 +1,5 @@
 """A board at a serial port is provisioned: read, planned, written, restarted, and seen by its server."""
 
-import hashlib
 import ipaddress
 import json
 import socket
@@ -97,15 +96,12 @@ async def carry_out(
     except BaseException:
         await run_on(port)
         raise
-    if plan.writes or plan.removes:
-        files = "1 file" if len(plan.writes) == 1 else f"{len(plan.writes)} files"
-        say(f"copying {files}, {-(-plan.size_bytes // 1024)} KiB")
-        await port.copy(plan.writes, plan.folders, plan.removes, lambda done: on_bytes(done, plan.size_bytes))
-        on_bytes(plan.size_bytes, plan.size_bytes)
-        if NEW_CONFIG in plan.writes:
-            await port.ask("keep_wifi")
-    else:
-        say("the board has all its files already")
+    files = "1 file" if len(plan.writes) == 1 else f"{len(plan.writes)} files"
+    say(f"copying {files}, {-(-plan.size_bytes // 1024)} KiB")
+    await port.copy(plan.writes, plan.folders, plan.removes, lambda done: on_bytes(done, plan.size_bytes))
+    on_bytes(plan.size_bytes, plan.size_bytes)
+    if NEW_CONFIG in plan.writes:
+        await port.ask("keep_wifi")
     await port.reset()
     if plan.keeps_main and not (board.files["/main.py"] or {})["names_us"]:
         return Report(device, group.app, board, plan, None, "")
@@ -158,13 +154,12 @@ def _files(wish: Wish) -> dict[str, bytes]:
 
 
 def _configuration(wish: Wish, group: provision.Group, device: str, board: Board) -> dict[str, bytes]:
-    """The configuration's file, or none when the board has this one."""
+    """The configuration's file. By its time it is a new one each time, so that the board begins anew with its keys."""
     old, version = board.settings, board.version_of(group.app)
     new = provision.configuration(
         group, device, app=group.app, version=version, wifi=wish.wifi, trial_s=provision.TRIAL_S
     )
-    if wish.server.startswith("https:"):
-        new["clock_s"] = int(time.time())
+    new["clock_s"] = int(time.time())
     if wish.ca:
         new["ca"] = CA
     settings = provision.merged(new, old)
@@ -174,11 +169,7 @@ def _configuration(wish: Wish, group: provision.Group, device: str, board: Board
             "certificate or that of whoever signed it, as PEM"
         )
     content = json.dumps(settings).encode()
-    if wish.wifi:
-        return {CONFIG: content}
-    if {**settings, "key": hashlib.sha256(str(settings["key"]).encode()).hexdigest()} == old:
-        return {}
-    return {NEW_CONFIG if settings["wifi"] else CONFIG: content}
+    return {NEW_CONFIG if settings["wifi"] and not wish.wifi else CONFIG: content}
 
 
 async def run_on(port: BoardPort) -> None:

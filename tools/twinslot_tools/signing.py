@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from twinslot_tools.errors import BadFile, ServerRefused, UsageError
+from twinslot_tools.errors import BadFile, ServerRefused
+from twinslot_tools.new_files import NewFile, beside, write_new
 
 KEY_BITS = 3072
 EXPONENT = 65537
@@ -114,10 +114,7 @@ def make_key(out: Path) -> Path:
     Raises `UsageError` when `out` is a folder, and `BadFile` when either exists: a key that devices trust can't be made
     again.
     """
-    if out.name in ("", "..") or os.path.isdir(out):  # noqa: PTH112 - it has no error for a name that is too long
-        raise UsageError(f"{out} is a folder: --out is the name of a new file, such as publisher.pem")
-    public = out.with_name(out.name + ".pub")
-    check_new(out, public)
+    public = beside(out, ".pub", "publisher.pem")
     key = rsa.generate_private_key(public_exponent=EXPONENT, key_size=KEY_BITS)
     private_pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -125,8 +122,7 @@ def make_key(out: Path) -> Path:
     public_pem = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    write_new(out, private_pem, 0o600)
-    write_new(public, public_pem)
+    write_new(NewFile(out, private_pem, 0o600), NewFile(public, public_pem))
     return public
 
 
@@ -170,22 +166,3 @@ def _no_number(name: str) -> None:
 
 def _fits(key: rsa.RSAPublicKey) -> bool:
     return key.key_size == KEY_BITS and key.public_numbers().e == EXPONENT
-
-
-def check_new(*paths: Path) -> None:
-    """None of the files is there; raises `BadFile`."""
-    for path in paths:
-        if os.path.lexists(path):
-            raise BadFile(f"{path} exists, and is never overwritten: choose another --out")
-
-
-def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """The file is there, synced, with that content; raises `BadFile`, also when there was one before."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise BadFile(f"can't write {path}: {error.strerror}") from error

@@ -10,6 +10,7 @@ import typer
 from twinslot_tools import manifests, publishing, signing
 from twinslot_tools.errors import BadFile, UsageError
 from twinslot_tools.manifests import KEYS_LIMIT, KeyChange
+from twinslot_tools.new_files import NewFile, beside, write_new
 from twinslot_tools.options import Json, checked_app, checked_version, content, readable
 from twinslot_tools.output import print_facts, print_json, say
 
@@ -87,15 +88,13 @@ def sign(
 
     `openssl dgst -sha256 -sign key.pem -out MANIFEST.sig MANIFEST`
     """
+    signature = beside(out, ".sig", "kettle-1.2.3.manifest")
     release = release_of(file, specification, application, version, key_change(add_key, retire_key))
     facts = None if file is None else publishing.checked_image(file)
     private_key = None if key is None else signing.load_key(key)
-    signature = out.with_name(out.name + ".sig")
     data = publishing.manifest(release, facts, sequence or int(time.time()))
-    signing.check_new(out, signature)
-    signing.write_new(out, data)
-    if private_key is not None:
-        signing.write_new(signature, signing.sign(private_key, data))
+    signed = [] if private_key is None else [NewFile(signature, signing.sign(private_key, data))]
+    write_new(NewFile(out, data), *signed)
     written = {
         "manifest": str(out),
         "signature": None if private_key is None else str(signature),
@@ -156,7 +155,18 @@ def key_change(added: list[Path] | None, retired: list[Path] | None) -> KeyChang
     added, retired = added or [], retired or []
     if max(len(added), len(retired)) > KEYS_LIMIT:
         raise UsageError(f"one release adds {KEYS_LIMIT} keys and retires {KEYS_LIMIT} at most")
-    one, other = ([signing.modulus(signing.load_public(path)) for path in paths] for paths in (added, retired))
+    one, other = _moduli("--add-key", added), _moduli("--retire-key", retired)
     if set(one) & set(other):
         raise UsageError("a key can't be added and retired by the same release")
-    return KeyChange(tuple(one), tuple(other))
+    return KeyChange(one, other)
+
+
+def _moduli(option: str, paths: list[Path]) -> tuple[bytes, ...]:
+    """The keys in those files; raises `UsageError` when two have the same one, and `BadFile`."""
+    found: dict[bytes, Path] = {}
+    for path in paths:
+        modulus = signing.modulus(signing.load_public(path))
+        if modulus in found:
+            raise UsageError(f"{option} {path}: it is the key of {found[modulus]}; give each key once")
+        found[modulus] = path
+    return tuple(found)

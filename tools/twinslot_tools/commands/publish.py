@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from twinslot_tools import publishing
 from twinslot_tools.commands.keys import AddKeys, RetireKeys, Specification, key_change, release_of
@@ -21,7 +22,7 @@ from twinslot_tools.options import (
     run,
 )
 from twinslot_tools.output import print_facts, print_json, say
-from twinslot_tools.publishing import Signed
+from twinslot_tools.publishing import Release, Signed
 from twinslot_tools.signing import load_key
 from twinslot_tools.uploading import progress_bar
 
@@ -34,41 +35,45 @@ class Strategy(StrEnum):
     GENERAL = "general"
 
 
+Image = Annotated[Path | None, typer.Argument(metavar="FILE", help="The app image, such as a build's `.app-bin`.")]
+Key = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Sign here with this publisher's key. [default: the server signs]"),
+]
+Manifest = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="What `twinslot sign` has written, with its --signature.")
+]
+Signature = Annotated[Path | None, typer.Option(metavar="FILE", help="The publisher's signature of the --manifest.")]
+Who = Annotated[
+    Strategy, typer.Option(help="Offered to nobody, to the devices that its filters match, or to every device.")
+]
+UpgradableFrom = Annotated[
+    list[str] | None,
+    typer.Option("--upgradable-from", metavar="V", help="Only from this version; may be repeated. [default: any]"),
+]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        metavar="ID",
+        help="A filter of devices, which counts with --strategy targeted; repeated: devices that any matches.",
+    ),
+]
+
+
 def publish(
     application: Annotated[str, typer.Option("--app", help="The application that this is a release of.")],
     version: Annotated[str, typer.Option(help="Its version, such as 1.2.3.")],
-    file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="The app image, such as a build's `.app-bin`.")
-    ] = None,
+    file: Image = None,
     specification: Specification = None,
-    key: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Sign here with this publisher's key. [default: the server signs]"),
-    ] = None,
-    manifest: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="What `twinslot sign` has written, with its --signature."),
-    ] = None,
-    signature: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The publisher's signature of the --manifest.")
-    ] = None,
+    key: Key = None,
+    manifest: Manifest = None,
+    signature: Signature = None,
     add_key: AddKeys = None,
     retire_key: RetireKeys = None,
-    strategy: Annotated[
-        Strategy, typer.Option(help="Offered to nobody, to the devices that its filters match, or to every device.")
-    ] = Strategy.GENERAL,
-    upgradable_from: Annotated[
-        list[str] | None,
-        typer.Option("--upgradable-from", metavar="V", help="Only from this version; may be repeated. [default: any]"),
-    ] = None,
-    filters: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--filter",
-            metavar="ID",
-            help="A filter of devices, which counts with --strategy targeted; repeated: devices that any matches.",
-        ),
-    ] = None,
+    strategy: Who = Strategy.GENERAL,
+    upgradable_from: UpgradableFrom = None,
+    filters: Filters = None,
     server: Server = DEFAULT_SERVER,
     json: Json = False,
 ) -> None:
@@ -78,8 +83,6 @@ def publish(
     With --add-key and --retire-key the publisher's keys change. Retire a key only when its successor has signed a
     release that the devices have confirmed: should they not confirm that one, nothing by the old key reaches them.
     """
-    if (manifest is None) != (signature is None) or (manifest and key):
-        raise UsageError("--manifest and --signature go together, and without --key")
     if key is None and (add_key or retire_key):
         raise UsageError("keys change by a publisher's signature: give --key, or sign with `twinslot sign`")
     release = dataclasses.replace(
@@ -88,13 +91,7 @@ def publish(
         upgradable_from=[checked_version(each) for each in upgradable_from] if upgradable_from else None,
         filters=filters or [],
     )
-    signer = Signed(content(manifest), content(signature)) if manifest and signature else None
-    private_key = load_key(key) if key else None
-    name, size_bytes = (file.name, file.stat().st_size) if file else ("", 0)
-    with progress_bar(name, size_bytes, shown=not json) as on_sent:
-        published: dict[str, Any] = run(
-            publishing.publish(server, bearer_token(server), release, private_key or signer, on_sent)
-        )
+    published = _sent(server, release, _signer(key, manifest, signature), shows_progress=not json)
     if json:
         print_json(published)
         return
@@ -104,6 +101,24 @@ def publish(
     remark = _remark(published["app"], published["version"], strategy, has_filters=bool(filters))
     if remark is not None:
         say(remark)
+
+
+def _signer(key: Path | None, manifest: Path | None, signature: Path | None) -> RSAPrivateKey | Signed | None:
+    """Who signs, or has signed, by these options; None: the server. Raises `UsageError` or `BadFile`."""
+    if (manifest is None) != (signature is None) or (manifest and key):
+        raise UsageError("--manifest and --signature go together, and without --key")
+    if manifest and signature:
+        return Signed(content(manifest), content(signature))
+    return load_key(key) if key else None
+
+
+def _sent(
+    server: str, release: Release, signer: RSAPrivateKey | Signed | None, *, shows_progress: bool
+) -> dict[str, Any]:
+    """What the server says of the release, which it has now."""
+    name, size_bytes = (release.path.name, release.path.stat().st_size) if release.path else ("", 0)
+    with progress_bar(name, size_bytes, shown=shows_progress) as on_sent:
+        return run(publishing.publish(server, bearer_token(server), release, signer, on_sent))
 
 
 def _remark(app: str, version: str, strategy: Strategy, *, has_filters: bool) -> str | None:

@@ -16,29 +16,35 @@ TEN_YEARS_S = 10 * 365 * 24 * 3600
 Data = Annotated[Path, typer.Option("--data", metavar="DIR", help="The server's data directory.")]
 
 
+Port = Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 picks a free one.")]
+LinkLife = Annotated[
+    int, typer.Option("--link-life", min=60, max=86400, metavar="SECONDS", help="How long a link to a file is good.")
+]
+Issuer = Annotated[
+    str,
+    typer.Option(
+        envvar="TWINSLOT_ISSUER",
+        metavar="URL",
+        help="Accept the tokens of this issuer, and no users' and clients' of the server's own; "
+        "with --audience and --jwks.",
+    ),
+]
+Audience = Annotated[
+    str, typer.Option(envvar="TWINSLOT_AUDIENCE", metavar="NAME", help="What the issuer's tokens call this server.")
+]
+Jwks = Annotated[
+    str, typer.Option(envvar="TWINSLOT_JWKS", metavar="URL", help="Where the issuer's public keys are (a JWK set).")
+]
+
+
 def serve(
     data: Data,
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 picks a free one.")] = 8080,
-    link_life: Annotated[
-        int,
-        typer.Option("--link-life", min=60, max=86400, metavar="SECONDS", help="How long a link to a file is good."),
-    ] = 900,
-    issuer: Annotated[
-        str,
-        typer.Option(
-            envvar="TWINSLOT_ISSUER",
-            metavar="URL",
-            help="Accept the tokens of this issuer, and no users' and clients' of the server's own; "
-            "with --audience and --jwks.",
-        ),
-    ] = "",
-    audience: Annotated[
-        str, typer.Option(envvar="TWINSLOT_AUDIENCE", metavar="NAME", help="What the issuer's tokens call this server.")
-    ] = "",
-    jwks: Annotated[
-        str, typer.Option(envvar="TWINSLOT_JWKS", metavar="URL", help="Where the issuer's public keys are (a JWK set).")
-    ] = "",
+    port: Port = 8080,
+    link_life: LinkLife = 900,
+    issuer: Issuer = "",
+    audience: Audience = "",
+    jwks: Jwks = "",
     json: Json = False,
 ) -> None:
     """Run the server until it is stopped.

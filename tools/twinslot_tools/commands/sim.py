@@ -2,9 +2,10 @@
 
 import dataclasses
 import sys
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
@@ -22,8 +23,7 @@ from twinslot_tools.options import (
     checked_version,
     run,
 )
-from twinslot_tools.output import print_json, printable
-from twinslot_tools.output import say as say_on
+from twinslot_tools.output import print_json, printable, say
 from twinslot_tools.simulation import FACTORY_VERSION, Outcome, Plan, Simulated
 
 GroupId = Annotated[str, typer.Option("--group", metavar="ID", help="The group's id.")]
@@ -55,27 +55,31 @@ Wait = Annotated[
 ]
 
 
+Flash = Annotated[Path, typer.Option(metavar="FILE", help="The board's flash; made when it is missing.")]
+Group = Annotated[str | None, typer.Option(metavar="ID", help="The group's id.")]
+Token = Annotated[str | None, typer.Option(metavar="T", help="The group's token, from `twinslot group create`.")]
+Device = Annotated[str | None, typer.Option(metavar="ID", help="The device's id.")]
+Heap = Annotated[int, typer.Option(min=16384, metavar="BYTES", help="The heap that MicroPython gets.")]
+CutAtOp = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Cut the power at the Nth flash operation; it returns at once.")
+]
+KeepBytes = Annotated[int, typer.Option(min=0, metavar="K", help="How many bytes of that operation still take effect.")]
+
+
 def sim(
-    flash: Annotated[Path, typer.Option(metavar="FILE", help="The board's flash; made when it is missing.")],
-    group: Annotated[str | None, typer.Option(metavar="ID", help="The group's id.")] = None,
-    token: Annotated[
-        str | None, typer.Option(metavar="T", help="The group's token, from `twinslot group create`.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(metavar="ID", help="The device's id.")] = None,
+    flash: Flash,
+    group: Group = None,
+    token: Token = None,
+    device: Device = None,
     app: Application = None,
     version: Version = FACTORY_VERSION,
     until: Until = None,
     timeout: Timeout = None,
     poll: Poll = 1,
     wait: Wait = 0,
-    heap: Annotated[int, typer.Option(min=16384, metavar="BYTES", help="The heap that MicroPython gets.")] = 131072,
-    power_cut_at_op: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Cut the power at the Nth flash operation; it returns at once."),
-    ] = None,
-    keep_bytes: Annotated[
-        int, typer.Option(min=0, metavar="K", help="How many bytes of that operation still take effect.")
-    ] = 0,
+    heap: Heap = 131072,
+    power_cut_at_op: CutAtOp = None,
+    keep_bytes: KeepBytes = 0,
     server: Server = DEFAULT_SERVER,
     json: Json = False,
 ) -> None:
@@ -92,12 +96,9 @@ def sim(
     if len(named) not in (0, 3):
         raise UsageError("give --group, --token and --device, all three, or none of them for a board from the shop")
     wanted = None if until is None else checked_version(until)
-
-    def say(line: str) -> None:
-        say_on(line, sys.stderr if json else sys.stdout)
-
     name = str(flash) if device is None else checked_device(device)
-    board = Simulated(name, flash, heap, power_cut_at_op, keep_bytes, on_line=say)
+    shown_on = sys.stderr if json else sys.stdout
+    board = Simulated(name, flash, heap, power_cut_at_op, keep_bytes, on_line=lambda line: say(line, shown_on))
 
     async def prepared() -> ExitStack | BinaryIO:
         if group is None or token is None:
@@ -105,24 +106,34 @@ def sim(
         plan = plan_of(server, group, token, app=app, version=version, poll_s=poll, wait_s=wait)
         return await simulation.prepare([board], plan)
 
-    interpreter = simulation.interpreter()
-    if not simulation.with_the_ram_of_a_board(interpreter):
-        say_on("twinslot: this MicroPython has 64-bit words, so its RAM figures are not a board's", sys.stderr)
-
-    async def work() -> Outcome:
-        with stopping.on_signals(timeout) as stop:
-            locks = await stopping.before(stop, prepared())
-            with locks, simulation.translated():
-                board.power_on(interpreter)
-                say(f"serial port: {board.board.port}")
-                return await board.run_until(wanted, stop)
-
-    outcome = run(work())
+    outcome = _ran(board, prepared, wanted, timeout)
     kept = outcome.version or (version if named else None)
     if json:
         print_json({**dataclasses.asdict(outcome), "device": device, "version": kept})
     if until and not outcome.confirmed:
         raise NotConfirmed(f"{name} has not confirmed {until}; it keeps {printable(kept or 'nothing yet')}")
+
+
+def _ran(
+    board: Simulated,
+    prepared: Callable[[], Coroutine[Any, Any, ExitStack | BinaryIO]],
+    wanted: str | None,
+    timeout_s: float | None,
+) -> Outcome:
+    """What came of the board, which was prepared and ran until it had confirmed `wanted`, or was stopped."""
+    interpreter = simulation.interpreter()
+    if not simulation.with_the_ram_of_a_board(interpreter):
+        say("twinslot: this MicroPython has 64-bit words, so its RAM figures are not a board's", sys.stderr)
+
+    async def work() -> Outcome:
+        with stopping.on_signals(timeout_s) as stop:
+            locks = await stopping.before(stop, prepared())
+            with locks, simulation.translated():
+                board.power_on(interpreter)
+                board.on_line(f"serial port: {board.board.port}")
+                return await board.run_until(wanted, stop)
+
+    return run(work())
 
 
 def plan_of(server: str, group: str, token: str, *, app: str | None, version: str, poll_s: int, wait_s: int) -> Plan:

@@ -1,7 +1,6 @@
 """`twinslot transfer`: what devices download of an image, made and looked into without a server."""
 
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from twinslot_tools.errors import BadFile
-from twinslot_tools.options import Json
+from twinslot_tools.new_files import NewFile, check_new, write_new
+from twinslot_tools.options import Json, content
 from twinslot_tools.output import print_facts, print_json, print_table
 
 if TYPE_CHECKING:
@@ -24,20 +24,21 @@ app = typer.Typer(no_args_is_help=True, help="Transfers: what a device downloads
 def build(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="The image that the device runs; any file will do.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="The image that it is to get.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the transfer goes.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the transfer goes: a new file.")],
     json: Json = False,
 ) -> None:
     """Build the transfer that brings NEW to a device which runs OLD, as the server does."""
     from twinslot_host.domain import transfer
     from twinslot_host.errors import Invalid
 
-    base, image = _read(old), _read(new)
+    check_new(out)
+    base, image = content(old), content(new)
     try:
         segments = list(_shown(transfer.encoded(image, base), -(-len(image) // transfer.SEGMENT_BYTES)))
     except Invalid as error:
         raise BadFile(f"{old}, {new}: {error}") from error
     data = transfer.assembled(image, base, segments)
-    _write(out, data)
+    write_new(NewFile(out, data))
     whole_bytes = len(transfer.build(image))
     made = {
         "file": str(out),
@@ -63,7 +64,7 @@ def show(
     from twinslot_host.domain import transfer
     from twinslot_host.errors import Invalid
 
-    data = _read(file)
+    data = content(file)
     try:
         found = transfer.parse(data)
     except Invalid as error:
@@ -113,28 +114,3 @@ def _shown(segments: "Iterator[Segment]", total: int) -> "Iterator[Segment]":
     columns = (TextColumn("building"), BarColumn(), MofNCompleteColumn(), TextColumn("segments"))
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
         yield from progress.track(segments, total=total)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadFile(f"can't read {path}: {error.strerror}") from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    """`path` holds the data; when this fails, what it held before."""
-    target = path.resolve()
-    try:
-        if target.exists() and not target.is_file():  # a pipe or a device, such as /dev/null, stays what it is
-            target.write_bytes(data)
-            return
-        temporary = target.with_name(f".{os.getpid()}.transfer")
-        try:
-            temporary.write_bytes(data)
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise BadFile(f"can't write {path}: {error.strerror}") from error

@@ -50,7 +50,7 @@ async def look(found):
     from twinslot.clock import Clock
 
     settings = config.load()
-    Clock(settings.clock_s)
+    Clock(settings.clock_s if settings.ca else 0)
     found["board"] = {name: getattr(settings, name) for name in ("server", "group", "device", "app", "ca")}
     found["board"]["ssid"] = settings.wifi and settings.wifi["ssid"]
     found["config"] = ""
