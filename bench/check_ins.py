@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from devices import HERE, TWINSLOT, Device, Process, asked, running, session, twinslot
+from .devices import HERE, TWINSLOT, Device, Process, asked, running, session, twinslot
 
 
 async def at_once(server: Process, devices: list[Device]) -> tuple[float, float]:

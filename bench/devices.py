@@ -1,4 +1,4 @@
-"""What both measurements need: a server as a process, what it has used, and many devices that speak the protocol."""
+"""What the measurements need: a server as a process, what it has used, and many devices that speak the protocol."""
 
 import argparse
 import asyncio
@@ -118,16 +118,6 @@ class Device:
         fields = {"group": self._group, "device": self.id, "nonce": nonce, "seq": seq, "cnonce": cnonce, "mac": mac}
         proof = ", ".join(f'{name}="{value}"' for name, value in fields.items())
         return {"Authorization": f"Twinslot {proof}", "Content-Type": "application/json"}
-
-
-async def deltas(server: Process, count: int) -> None:
-    """The server has made so many transfers against images that devices run."""
-    async with session() as http:
-        while True:
-            async with http.get(server.address + "/metrics") as answer:
-                if f'twinslot_deltas_total{{outcome="made"}} {count}.0' in await answer.text():
-                    return
-            await asyncio.sleep(0.5)
 
 
 def session() -> aiohttp.ClientSession:

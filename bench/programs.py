@@ -1,12 +1,10 @@
 """Real programs in two versions, out of Debian's archive, as images that a board could run."""
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from twinslot_sim import image
-from twinslot_sim.fetch_micropython import apt, configure, need_debian_tools, unpack
+from twinslot_sim import debian, image
 
 CACHE = Path(__file__).resolve().parents[1] / ".cache" / "bench"
 ARCH = "armhf"  # 32-bit code, as a board's
@@ -37,28 +35,28 @@ def pairs() -> Iterator[tuple[str, bytes, bytes]]:
     simulated board can run; what is larger is cut."""
     for number, suite in enumerate((OLD, NEW)):
         _fetch(suite, [packages[number] for packages in PROGRAMS.values()])
-    for name in PROGRAMS:
-        yield name, _wrapped(name, OLD, "1.1.0"), _wrapped(name, NEW, "1.2.0")
+    for name, (old, new) in PROGRAMS.items():
+        yield name, _wrapped(name, old, OLD, "1.1.0"), _wrapped(name, new, NEW, "1.2.0")
 
 
 def _fetch(suite: str, packages: list[str]) -> None:
-    """The packages are unpacked in the cache, now or from before."""
-    if (CACHE / suite).is_dir():
+    """The files of each package lie in the cache, in a folder of its own, now or from before."""
+    missing = [package for package in packages if not (CACHE / suite / package).is_dir()]
+    if not missing:
         return
-    need_debian_tools()
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=CACHE) as folder:
-        work = Path(folder)
-        configuration = configure(work, ARCH, suite=suite)
-        apt(configuration, work, ["update"], f"read the package index of {suite}")
-        apt(configuration, work, ["download", *packages], f"download packages of {suite}")
-        for package in sorted(work.glob("*.deb")):
-            unpack(package, work / "unpacked")
-        shutil.move(work / "unpacked", CACHE / suite)
+    debian.need_tools()
+    (CACHE / suite).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=CACHE) as name:
+        folder, work = Path(name), Path(name, "packages")
+        work.mkdir()
+        for file in debian.download(missing, ARCH, suite, work):
+            package = file.name.partition("_")[0]
+            debian.unpack(file, folder / package)
+            (folder / package).rename(CACHE / suite / package)
 
 
-def _wrapped(name: str, suite: str, version: str) -> bytes:
-    files = [path for path in (CACHE / suite).rglob(name) if path.is_file() and not path.is_symlink()]
+def _wrapped(name: str, package: str, suite: str, version: str) -> bytes:
+    files = [path for path in (CACHE / suite / package).rglob(name) if path.is_file() and not path.is_symlink()]
     program = max(files, key=lambda path: path.stat().st_size)  # the others are its completions and scripts
     content = program.read_bytes()[: SLOT_BYTES - WRAPPING_BYTES]
     return image.build("kettle", version, {"app.py": APPLICATION, name: content})

@@ -5,8 +5,9 @@ import time
 
 import detools
 
-from programs import SLOT_BYTES, pairs
 from twinslot_host.domain import transfer
+
+from .programs import SLOT_BYTES, pairs
 
 COLUMNS = "{:20}{:>11}{:>11}{:>11}{:>11}{:>9}{:>9}{:>9}{:>8}"
 HEAD = ("image, KiB", "transfer", "one patch", "no base", "/patch", "/image", "/no base", "s")
