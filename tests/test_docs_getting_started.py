@@ -14,6 +14,7 @@ from .pages import DOCS, FENCED, without_chance
 PAGE = (DOCS / "getting-started.md").read_text()
 SHARED, WITHOUT, WITH = "shared", "without", "with"
 OWN_TERMINAL = ("twinslot sim", "twinslot monitor")
+COPIED = re.compile(r"copying (\d+) files, (\d+) KiB")
 UNTIL = "\nfor _ in {{1..600}}; do {0} && break; sleep 0.1; done; {0}\n"
 
 
@@ -54,8 +55,11 @@ def test_page_pasted_without_a_board_ends_with_a_confirmed_release(tmp_path: Pat
         check=False,
         timeout=120,
     )
-    printed = without_chance(done.stdout + "".join(path.read_text() for path in tmp_path.glob("terminal-*")))
+    raw = done.stdout + "".join(path.read_text() for path in tmp_path.glob("terminal-*"))
+    printed = without_chance(raw)
     assert done.returncode == 0, printed
+    sizes = [[int(number) for number in COPIED.findall(text)[0]] for text in (PAGE, raw)]
+    assert all(abs(there - here) <= here // 10 for there, here in zip(*sizes, strict=True)), sizes
     shown = [block[2] for block in FENCED.finditer(PAGE) if block[1] == "text"]
     assert [line for line in without_chance("".join(shown)).splitlines() if line not in printed] == []
 

@@ -16,11 +16,9 @@ HARDWARE = {"esp32", "machine", "network"}
 RULES: dict[str, tuple[set[str], bool]] = {
     "firmware/twinslot": ({"twinslot"}, False),
     "firmware/twinslot/hw.py": ({"twinslot"}, True),
-    "bench": ({"twinslot_tools"}, False),
-    "bench/programs.py": ({"twinslot_sim"}, False),
-    "bench/size.py": ({"twinslot_tools", "twinslot_sim"}, False),
+    "bench": ({"twinslot_tools", "twinslot_sim"}, False),
+    "bench/adding_on_board.py": ({"twinslot"}, False),  # runs on the simulated chip
     "bench/transfers.py": ({"twinslot_host"}, False),
-    "bench/updates.py": ({"twinslot_tools", "twinslot_sim"}, False),
     "boot": ({"twinslot"}, True),
     "examples": ({"twinslot"}, True),
     "host": ({"twinslot_host"}, False),
@@ -31,6 +29,7 @@ RULES: dict[str, tuple[set[str], bool]] = {
     "tools/twinslot_tools/on_board": ({"twinslot"}, True),  # runs on the board, through its prompt
     "tools/twinslot_tools/commands/server.py": ({"twinslot_tools", "twinslot_host"}, False),
     "tools/twinslot_tools/commands/transfer.py": ({"twinslot_tools", "twinslot_host"}, False),
+    "tools/twinslot_tools/manifests.py": ({"twinslot_tools", "twinslot_host"}, False),  # pure rules of `domain` alone
 }
 
 

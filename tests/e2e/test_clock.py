@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from twinslot_sim import partitions
@@ -154,6 +155,43 @@ async def test_time_server_that_lies_is_asked_again(shop: Shop) -> None:
     assert floor_s(flash) <= time.time()
 
 
+CALLS = """
+import time, twinslot
+
+def main():
+    while True:
+        print("reached", twinslot.update_now())
+        time.sleep(1)
+"""
+
+
+async def test_time_server_whose_own_clock_was_never_set_ends_no_application(shop: Shop) -> None:
+    shop.renew(-2 * HOUR_S, 20 * DAY_S)
+    flash = shop.flash(400 * DAY_S, start=own_image("1.0.0", CALLS))
+    async with Bench(flash) as bench:
+        bench.board.time_server = lambda: 1_420_070_400  # 2015, which the library takes to be 2151
+        await bench.until(lambda: bench.log.count("reached False") > 2)
+        assert not shop.server.checks
+        bench.board.time_server = lambda: int(time.time())
+        await bench.says("reached True")
+    assert "Error" not in bench.log
+    assert floor_s(flash) > time.time() - HOUR_S
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_time_that_no_clock_shows_is_not_believed_when_the_server_has_signed_it(tls: bool, shop: Shop) -> None:
+    shop.renew(-DAY_S, 20 * DAY_S)
+    async with Impostor(shop.context if tls else None) as server:
+        shop.server = server
+        shop.server.ahead_s = 200 * 365 * DAY_S
+        flash = shop.flash(2 * HOUR_S, start=own_image("1.0.0", CALLS), **({} if tls else {"ca": None}))
+        async with Bench(flash) as bench:
+            await shop.checks(bench, 3)
+            await bench.until(lambda: bench.log.count("reached True") > 2)
+    assert "Error" not in bench.log
+    assert floor_s(flash) == 0
+
+
 RULES = """
 import machine
 from esp32 import NVS
@@ -201,6 +239,23 @@ def main():
     print("after full", shown())
     print("over")
 """
+
+
+FROM_2000 = """
+from twinslot import hw
+
+def main():
+    hw._EPOCH_S = 946684800  # a chip's
+    hw.set_clock(100)
+    print("shown", hw.clock_s() // 100 * 100)
+"""
+
+
+async def test_clock_that_is_told_of_the_seventies_shows_the_start_of_its_epoch(tmp_path: Path) -> None:
+    flash = make_flash(tmp_path / "b.bin", "http://127.0.0.1:1", GROUP, [], start=own_image("1.0.0", FROM_2000))
+    async with Bench(flash) as bench:
+        await bench.says(r"shown \d+|Error")
+    assert "shown 946684800" in bench.log
 
 
 async def test_clock_is_never_behind_what_was_kept_since_provisioning(tmp_path: Path) -> None:

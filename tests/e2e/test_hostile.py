@@ -72,7 +72,10 @@ OFFERS: dict[str, tuple[str, Callable[[rsa.RSAPrivateKey, rsa.RSAPrivateKey, byt
     "another chip": ("chip", lambda owner, _, image: signed(owner, manifest(image, chip=9))),
     "an image larger than the slot": ("size", lambda owner, _, image: signed(owner, manifest(image, size=0x180001))),
     "an empty image": ("size", lambda owner, _, image: signed(owner, manifest(b""))),
+    "no transfer": ("format", lambda owner, _, image: signed(owner, manifest(image))),
+    "no image": ("format", lambda owner, _, image: signed(owner, manifest(image))),
 }
+LEFT_OUT = {"no transfer": "transfer", "no image": "image"}
 
 
 def signed(key: rsa.RSAPrivateKey, data: bytes) -> tuple[bytes, bytes]:
@@ -85,6 +88,8 @@ async def test_offer_is_refused_before_the_first_write(
 ) -> None:
     reason, make = OFFERS[what]
     impostor.offer = make(owner, stranger, image)
+    if what in LEFT_OUT:
+        impostor.extras = {LEFT_OUT[what]: None}
     async with Bench(flash) as bench:
         await bench.until(lambda: any(r["event"] == "refused" for r in impostor.reports))
     assert impostor.reports[0]["reason"] == reason
@@ -250,7 +255,7 @@ async def test_spoilt_segment_is_fetched_once_more_raw_and_a_spoilt_image_is_giv
         await bench.until(lambda: any(r["event"] == "failed" for r in impostor.reports))
         assert Flash(flash).boot == "ota_0"
         await bench.confirmed("1.1.0")
-    assert [r["reason"] for r in impostor.reports if r["event"] == "failed"] == ["segment 0 is wrong"]
+    assert [r["reason"] for r in impostor.reports if r["event"] == "failed"] == ["segment 0: wrong"]
     transfer, whole = "/device/v1/transfers/it", "/device/v1/transfers/image"
     assert asked == [transfer, transfer, whole] * 2
     assert Flash(flash).holds("ota_1", image)

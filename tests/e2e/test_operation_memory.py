@@ -11,9 +11,9 @@ from .conftest import Site
 from .lab import Bench, app_image, own_image
 from .working import APP, done, image, known, outcome
 
-NAMES_OF_OPERATIONS = 3072  # bytes: MicroPython forgets no name that it has met
+NAMES_OF_OPERATIONS = 7168  # bytes: MicroPython forgets no name that it has met, and its table of them doubles once
 PACKAGES = 4096  # `packages` and `index`, which stay, and the names of the others
-SPLINTER = 512
+SPLINTER = 2048
 SECTOR = 4096  # bytes: an update takes no larger piece
 FILES = 20
 LOOKING = (

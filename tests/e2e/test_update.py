@@ -197,6 +197,31 @@ async def test_application_without_asyncio_updates_with_update_now(site: Site) -
     assert Flash(flash).states["ota_1"] == "VALID"
 
 
+async def test_hook_that_fails_in_an_application_without_asyncio_ends_that_attempt_alone(site: Site) -> None:
+    source = """
+import time, twinslot
+asked = []
+def consent(version):
+    asked.append(version)
+    if len(asked) == 1:
+        raise ValueError("not before tea")
+    return True
+def main():
+    while True:
+        try:
+            print("reached", twinslot.update_now(consent=consent))
+        except ValueError as error:
+            print("said", error)
+        time.sleep(1)
+"""
+    flash = site.flash(start=own_image("1.0.0", source))
+    site.publish(own_image("1.1.0", NO_ASYNCIO), "1.1.0")
+    async with Bench(flash) as bench:
+        await bench.says("said not before tea")
+        await bench.confirmed("1.1.0")
+    assert [event for event, _, _ in site.events() if event in ("refused", "failed")] == []
+
+
 async def test_board_without_wifi_waits_and_goes_on_when_it_comes(site: Site) -> None:
     flash = site.flash()
     site.publish(app_image("1.1.0"), "1.1.0")

@@ -4,8 +4,11 @@ import sys
 import types
 from pathlib import Path
 
+from . import stand_ins
+
 PACKAGE = Path(__file__).resolve().parents[2] / "firmware" / "twinslot"
 
+stand_ins.install()
 if "twinslot" not in sys.modules:
     package = types.ModuleType("twinslot")
     package.__path__ = [str(PACKAGE)]

@@ -5,6 +5,7 @@ Arguments: the folder that holds the package; a file with the manifest, the sign
 in hex. The package's own `__init__` needs a chip, so an empty one stands in for it.
 """
 
+import asyncio
 import json
 import sys
 from binascii import unhexlify
@@ -18,17 +19,24 @@ from twinslot.manifest import Rules
 with open(sys.argv[2]) as file:
     case = {name: unhexlify(value) for name, value in json.load(file).items()}
 rules = Rules([case["modulus"]], "kettle", 0, 0x180000, 0, 0, 0)
-rules.check(case["manifest"], case["signature"], case["specification"])
 refused, taken = 0, []
-for part in ("manifest", "signature"):
-    changed = dict(case)
-    changed[part] = data = bytearray(case[part])
-    for bit in range(8 * len(data)):
-        data[bit // 8] ^= 1 << bit % 8
-        try:
-            rules.check(bytes(changed["manifest"]), bytes(changed["signature"]), case["specification"])
-            taken.append([part, bit])
-        except Refused as error:
-            refused += error.reason == "signature"
-        data[bit // 8] ^= 1 << bit % 8
+
+
+async def prove():
+    global refused
+    await rules.check(case["manifest"], case["signature"], case["specification"])
+    for part in ("manifest", "signature"):
+        changed = dict(case)
+        changed[part] = data = bytearray(case[part])
+        for bit in range(8 * len(data)):
+            data[bit // 8] ^= 1 << bit % 8
+            try:
+                await rules.check(bytes(changed["manifest"]), bytes(changed["signature"]), case["specification"])
+                taken.append([part, bit])
+            except Refused as error:
+                refused += error.reason == "signature"
+            data[bit // 8] ^= 1 << bit % 8
+
+
+asyncio.run(prove())
 print(json.dumps({"refused": refused, "taken": taken}))

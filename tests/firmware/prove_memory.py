@@ -1,6 +1,10 @@
 """Flash and a server in RAM, for downloads; on MicroPython as on CPython."""
 
 import asyncio
+from binascii import a2b_base64
+from io import BytesIO
+
+import deflate
 
 SECTOR = 4096
 ERASED = b"\xff" * SECTOR
@@ -8,6 +12,17 @@ ERASE_US = 45_000
 PAGE_US = 700
 READ_US = 460
 WRITE_US = ERASE_US + SECTOR // 256 * PAGE_US
+
+
+def unpacked(text):
+    """What base64 of raw deflate holds."""
+    content, piece = b"", bytearray(4096)
+    stream = deflate.DeflateIO(BytesIO(a2b_base64(text)), deflate.RAW, 12)
+    while True:
+        n = stream.readinto(memoryview(piece))
+        if not n:
+            return content
+        content += piece[:n]
 
 
 class App:
@@ -56,7 +71,7 @@ class Memory:
         self.totals = dict(totals)
         self.asked = []
 
-    async def open(self, method, path, headers, stream=None):
+    async def open(self, method, path, headers, stream=None, keep=False):
         first, last = [int(number) for number in headers["Range"][6:].split("-")]
         self.asked.append((path, first, last + 1))
         total = self.totals.get(path, len(self.files[path]))

@@ -10,21 +10,15 @@ import random
 import sys
 from binascii import a2b_base64
 from hashlib import sha256
-from io import BytesIO
 
-import deflate
-from prove_memory import App, Memory, nothing, slot
-from prove_slot import TransferError, transfer
+from prove_memory import App, Memory, nothing, slot, unpacked
+from prove_slot import TransferError, slots
 
 import twinslot.download as download
 
-THROUGH = transfer.Transfer()
+WRITER = slots.Writer()
 wrong = []
 ends = {}
-
-
-def unpacked(text):
-    return deflate.DeflateIO(BytesIO(a2b_base64(text)), deflate.RAW, 12).read()
 
 
 def changed(data):
@@ -62,7 +56,7 @@ def run(case, n):
     running = App(base), sha256(base).digest()
     gc.collect()
     try:
-        asyncio.run(download.Download(("t", "i"), len(image), running, into, THROUGH).run(memory, nothing))
+        asyncio.run(download.Download("t", "i", len(image), *running, into, WRITER).run(memory, nothing))
         end = "raw" if any(path == "i" for path, _, _ in memory.asked) else "taken"
         if into.view[: len(image)] != memoryview(image):
             wrong.append("{}, {}: taken, and wrong".format(case, n))

@@ -13,13 +13,15 @@ sys.modules["twinslot"] = package
 from prove_memory import WRITE_US, App, Slot, nothing, slot  # noqa: F401
 
 import twinslot.http as http
-import twinslot.transfer as transfer
+import twinslot.slots as slots
+from twinslot.download import Download
 from twinslot.errors import TransferError, Unreachable  # noqa: F401
 
 
 async def fetch(address, paths, size, running, into, progress=nothing):
     """One download as the agent makes it. `running` is what runs, as `App`, and its SHA-256 or None."""
-    await transfer.Transfer().fetch(http.Client(address, None), paths, size, running, into, progress)
+    download = Download(*paths, size, *running, into, slots.Writer())
+    await download.run(http.Client(address, None), progress)
 
 
 class Files:

@@ -10,10 +10,9 @@ import struct
 import sys
 from binascii import a2b_base64
 from hashlib import sha256
-from io import BytesIO
 
-import deflate
 import prove_slot
+from prove_memory import unpacked
 from prove_slot import WRITE_US, App, Files, TransferError, Unreachable, fetch
 
 TICK_US = 50_000
@@ -21,10 +20,6 @@ EVERY = 1999  # bytes between two places where the connection breaks
 STATUS = b"HTTP/1.1 206 Partial\r\n"
 wrong = []
 results = {}
-
-
-def unpacked(text):
-    return deflate.DeflateIO(BytesIO(a2b_base64(text)), deflate.RAW, 12).read()
 
 
 with open(sys.argv[2] + "/transfer.json") as file:
@@ -182,7 +177,7 @@ async def fallback(files):
     expect("raw", files.asked[2:], [("/image", 65536, 131072)])
     expect("connections for raw", files.connections, 1)
     files.files["/image"] = image[:70_000] + b"x" + image[70_001:]
-    expect("wrong again", await download(files, new_slot()), "TransferError: segment 1 is wrong")
+    expect("wrong again", await download(files, new_slot()), "TransferError: segment 1: wrong")
     files.files["/transfer"], files.files["/image"] = good, image
     other = App(base), sha256(b"another").digest()
     slot = new_slot()
@@ -240,7 +235,7 @@ async def ticks(files):
     slot, running = new_slot(clock), (App(base, clock), RUNNING[1])
     for what in ("all", "a part"):
         expect(what, await download(files, slot, running), "")
-        expect(what, await prove_slot.transfer.Transfer().matches(slot, len(image), sha256(image).digest()), True)
+        expect(what, await prove_slot.slots.Writer().matches(slot, len(image), sha256(image).digest()), True)
         slot.view[70_000:90_000] = bytes(20_000)
     ticking.cancel()
     expect("between two turns of the others", longest, WRITE_US)

@@ -8,7 +8,6 @@ import json
 import sys
 from binascii import a2b_base64, unhexlify
 from hashlib import sha256
-from io import BytesIO
 
 if sys.implementation.name == "cpython":
     import stand_ins
@@ -20,15 +19,14 @@ else:
     package = type("twinslot", (), {"__path__": sys.argv[1] + "/twinslot"})
 sys.modules["twinslot"] = package
 
-import deflate
-from prove_memory import App, Memory, nothing, slot
+from prove_memory import App, Memory, nothing, slot, unpacked
 
-import twinslot.transfer as transfer
+import twinslot.slots as slots
 from twinslot.download import Download
 from twinslot.errors import TransferError
 
 ROOM = 0x180000
-through = transfer.Transfer()
+writer = slots.Writer()
 wrong = []
 proven = 0
 
@@ -40,20 +38,10 @@ def expect(what, actual, expected):
         wrong.append("{}: {!r} instead of {!r}".format(what, actual, expected))
 
 
-def unpacked(text):
-    content, piece = b"", bytearray(4096)
-    stream = deflate.DeflateIO(BytesIO(a2b_base64(text)), deflate.RAW, 12)
-    while True:
-        n = stream.readinto(memoryview(piece))
-        if not n:
-            return content
-        content += piece[:n]
-
-
 def download(memory, size, running, into):
     """Empty, or why not."""
     try:
-        asyncio.run(Download(("transfer", "image"), size, running, into, through).run(memory, nothing))
+        asyncio.run(Download("transfer", "image", size, *running, into, writer).run(memory, nothing))
         return ""
     except TransferError as error:
         return str(error)
@@ -63,8 +51,10 @@ def prove(case, raw):
     """The slot holds the image; segments were fetched raw or not."""
     image, base, file = unpacked(case["image"]), unpacked(case["base"]), a2b_base64(case["transfer"])
     memory, into = Memory({"transfer": file, "image": image}), slot(len(image))
+    into.view[:] = bytes(len(into.view))
     expect(case["why"], download(memory, len(image), (App(base), sha256(base).digest()), into), "")
     expect(case["why"], bytes(into.view[: len(image)]) == image, True)
+    expect(case["why"], bytes(into.view[len(image) :]).strip(b"\xff"), b"")
     expect(case["why"], [path for path, _, _ in memory.asked if path == "image"], ["image"] if raw else [])
 
 
@@ -78,10 +68,27 @@ def prove_index(case):
     expect(case["why"], (bool(said), into.written, len(memory.asked)), (True, 0, 1))
 
 
+class Growing(Memory):
+    """Files that are a byte longer each time they are asked for."""
+
+    async def open(self, method, path, headers, stream=None, keep=False):
+        self.totals[path] = len(self.files[path]) + len(self.asked)
+        return await super().open(method, path, headers, stream, keep)
+
+
+def prove_growing(case):
+    """A file that is not the one of before is not gone on with."""
+    image, base, file = unpacked(case["image"]), unpacked(case["base"]), a2b_base64(case["transfer"])
+    memory, into = Growing({"transfer": file, "image": image}), slot(len(image))
+    said = download(memory, len(image), (App(base), sha256(base).digest()), into)
+    expect("growing", (said[:9], len(memory.asked)), ("a file of", 2))
+
+
 with open(sys.argv[2] + "/transfer.json") as file:
     vectors = json.load(file)
 for one in vectors["good"]:
     prove(one, False)
+prove_growing(vectors["good"][0])
 for one in vectors["bad_payloads"]:
     prove(one, True)
 for one in vectors["bad_indexes"]:

@@ -1,5 +1,6 @@
 """Which offers a device takes: each limit from both sides, and the order of the checks."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -12,9 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from twinslot.errors import Refused
 from twinslot.manifest import Manifest, Rules
+from twinslot.rsa import verify
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "signature.json").read_text())
 KEY = serialization.load_pem_private_key(VECTORS["private_key"].encode(), None)
+KEY_MODULUS = base64.b64decode(VECTORS["modulus"])
 SIZE = 0x180000
 
 
@@ -41,10 +44,10 @@ def with_keys(data: bytes, added: list[bytes], retired: list[bytes]) -> bytes:
 
 def judge(data: bytes, trusted: list[bytes] | None = None, specification: bytes = b"") -> str:
     assert isinstance(KEY, rsa.RSAPrivateKey)
-    keys = [base64.b64decode(VECTORS["modulus"])] if trusted is None else trusted
+    keys = [KEY_MODULUS] if trusted is None else trusted
     rules = Rules(keys, "kettle", 9, SIZE, confirmed_sequence=98, confirmed_security=2, failed_sequence=99)
     try:
-        rules.check(data, KEY.sign(data, padding.PKCS1v15(), hashes.SHA256()), specification)
+        asyncio.run(rules.check(data, KEY.sign(data, padding.PKCS1v15(), hashes.SHA256()), specification))
     except Refused as refused:
         return refused.reason
     return "taken"
@@ -128,10 +131,10 @@ def test_nothing_is_taken_by_a_board_that_trusts_nobody_or_somebody_else() -> No
     other = rsa.generate_private_key(65537, 3072).public_key().public_numbers().n.to_bytes(384, "big")
     assert judge(manifest(), []) == "signature"
     assert judge(manifest(), [other]) == "signature"
-    assert judge(manifest(), [other, base64.b64decode(VECTORS["modulus"])]) == "taken"
+    assert judge(manifest(), [other, KEY_MODULUS]) == "taken"
 
 
-OWNER = base64.b64decode(VECTORS["modulus"])
+OWNER = KEY_MODULUS
 A, B, C, D, E = (bytes([number]) * 384 for number in range(5))
 
 
@@ -168,8 +171,48 @@ def test_release_that_changes_no_keys_is_taken_by_a_board_that_trusts_many() -> 
 def test_signature_is_checked_before_anything_of_the_manifest_is_believed() -> None:
     rules = Rules([], "kettle", 9, SIZE, 0, 0, 0)
     with pytest.raises(Refused) as refused:
-        rules.check(b"garbage", b"")
+        asyncio.run(rules.check(b"garbage", b""))
     assert refused.value.reason == "signature"
+
+
+def test_signature_that_is_not_below_the_modulus_is_refused() -> None:
+    """It would come to the same as one that is (RFC 8017 §5.2.2)."""
+    assert isinstance(KEY, rsa.RSAPrivateKey)
+    n = int.from_bytes(KEY_MODULUS, "big")
+    for number in range(1000):
+        message = b"message %d" % number
+        s = int.from_bytes(KEY.sign(message, padding.PKCS1v15(), hashes.SHA256()), "big")
+        if s + n < 1 << 3072:
+            break
+    assert asyncio.run(verify(KEY_MODULUS, message, s.to_bytes(384, "big")))
+    assert not asyncio.run(verify(KEY_MODULUS, message, (s + n).to_bytes(384, "big")))
+
+
+def test_signature_by_a_modulus_of_another_length_does_not_hold() -> None:
+    assert isinstance(KEY, rsa.RSAPrivateKey)
+    signature = KEY.sign(b"message", padding.PKCS1v15(), hashes.SHA256())
+    assert asyncio.run(verify(KEY_MODULUS, b"message", signature))
+    for modulus in (b"\0" + KEY_MODULUS, KEY_MODULUS[:-1], KEY_MODULUS + b"\0", b""):
+        assert not asyncio.run(verify(modulus, b"message", signature))
+
+
+def test_application_has_its_turn_while_a_signature_is_checked() -> None:
+    turns = 0
+
+    async def application() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def check() -> None:
+        beside = asyncio.create_task(application())
+        with pytest.raises(Refused):
+            await Rules([KEY_MODULUS], "kettle", 9, SIZE, 0, 0, 0).check(b"garbage", bytes(384))
+        beside.cancel()
+
+    asyncio.run(check())
+    assert turns >= 16
 
 
 @pytest.mark.parametrize("bit", range(0, 65 * 8, 7))
@@ -179,7 +222,7 @@ def test_manifest_with_one_bit_changed_is_refused(bit: int) -> None:
     signature = KEY.sign(data, padding.PKCS1v15(), hashes.SHA256())
     changed = bytearray(data)
     changed[bit // 8] ^= 1 << bit % 8
-    rules = Rules([base64.b64decode(VECTORS["modulus"])], "kettle", 9, SIZE, 0, 0, 0)
+    rules = Rules([KEY_MODULUS], "kettle", 9, SIZE, 0, 0, 0)
     with pytest.raises(Refused) as refused:
-        rules.check(bytes(changed), signature)
+        asyncio.run(rules.check(bytes(changed), signature))
     assert refused.value.reason == "signature"

@@ -10,17 +10,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ..vectors.transfer_file import DEFLATE, PATCH, SEGMENT, UNCHANGED, deflated, transfer
-from . import stand_ins
+from twinslot.errors import TransferError
+from twinslot.inflate import Inflater
+from twinslot.patch import Patch
+from twinslot.segments import Index, index_bytes
 
-stand_ins.install()
-
-from twinslot.errors import TransferError  # noqa: E402
-from twinslot.inflate import Inflater  # noqa: E402
-from twinslot.patch import Patch  # noqa: E402
-from twinslot.segments import Index, index_bytes  # noqa: E402
-
-from .prove_memory import App  # noqa: E402
+from ..vectors.transfer_file import DEFLATE, PATCH, SEGMENT, UNCHANGED, deflated, number, transfer
+from .prove_memory import App
 
 INPUT = 1536  # bytes of a payload that a device holds
 BASE = bytes(n * n // 7 % 256 for n in range(3000))
@@ -69,17 +65,6 @@ def decoded(payload: bytes, length: int, base: bytes | None = None, step: int = 
         return asyncio.run(run())
     finally:
         assert len(inflater._tape.getbuffer()) == INPUT
-
-
-def number(value: int) -> bytes:
-    sign, value = (64, -value) if value < 0 else (0, value)
-    parts = [value & 63 | sign]
-    value >>= 6
-    while value:
-        parts[-1] |= 128
-        parts.append(value & 127)
-        value >>= 7
-    return bytes(parts)
 
 
 def patch_of(parts: list[tuple[bytes, bytes, int]], length: int) -> bytes:

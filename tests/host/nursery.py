@@ -113,11 +113,11 @@ def _live(message: bytes, stdout: int, stderr: int) -> None:
 def _main(wire: socket.socket) -> None:
     """Forks until the other end of the wire is closed, as it is when the process that had it dies."""
     import twinslot_host.app  # noqa: F401 - all forks have it from here
-    from twinslot_host import deltas
+    from twinslot_host import building
     from twinslot_host.handlers.described import description
 
     description()
-    deltas.DELTA_NICENESS = 0  # so that no test waits until a loaded machine has nothing else to do
+    building.DELTA_NICENESS = 0  # so that no test waits until a loaded machine has nothing else to do
 
     living: dict[int, tuple[int, int]] = {}  # the process's descriptor: its id, and the pipe that its end is told to
     while True:

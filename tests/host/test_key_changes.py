@@ -12,6 +12,8 @@ from .samples import make_specified, sign
 from .test_publishing import BOIL
 
 YET = "the device does not trust the key that signed it yet"
+BROUGHT = "a release brought the key that signed it, and the device's own package is too old for that"
+FIRST = "1.1.0 changes the keys that the device trusts, and comes first"
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +64,11 @@ def version_of(offer) -> str | None:
     return None if offer is None else base64.b64decode(offer["manifest"])[60:65].decode()
 
 
+def reasons_of(server, device: str) -> dict[str, str]:
+    explained = server.api("GET", f"/devices/{device}/explain").json
+    return {each["version"]: each["reason"] for each in explained["releases"]}
+
+
 def test_group_that_trusts_the_signer_trusts_what_is_added_and_nothing_new_by_what_is_retired(
     server, kettles, publisher, successor
 ):
@@ -92,7 +99,55 @@ def test_device_gets_the_release_that_changes_its_keys_before_those_that_need_th
     assert server.api("GET", "/devices/laggard").json["trusted"] == [name(publisher)]
     rotated = {"trusted": [name(successor)], "version": "1.1.0", "confirmed_version": "1.1.0"}
     assert version_of(laggard.offer(**rotated, sequence=kettles.sequence - 1)) == "1.2.0"
-    assert version_of(mute.offer()) == "1.2.0"
+    assert mute.offer() is None
+    reasons = [each["reason"] for each in server.api("GET", "/devices/mute/explain").json["releases"]]
+    assert reasons == [BROUGHT, "it changes keys, and the device's own package is too old for that"]
+
+
+def confirm(board, offer, *keys) -> None:
+    """The board has confirmed what it was offered, and trusts those keys."""
+    sequence = int.from_bytes(base64.b64decode(offer["manifest"])[8:12], "little")
+    version, trusted = version_of(offer), [name(key) for key in keys]
+    board.report("confirmed", version, sequence)
+    board.check(version=version, confirmed_version=version, sequence=sequence, trusted=trusted)
+
+
+def test_device_that_was_away_makes_each_change_of_keys_before_what_comes_later(server, kettles, publisher, successor):
+    group = server.group(key=publisher)
+    kettles.publish(publisher, "1.1.0", added=[successor])
+    kettles.publish(publisher, "1.2.0")
+    away = server.board(group, "away", trusted=[name(publisher)])
+    assert version_of(away.offer()) == "1.1.0"
+    assert reasons_of(server, "away") == {"1.2.0": FIRST, "1.1.0": "offered"}
+    kettles.publish(successor, "1.3.0", added=[], retired=[modulus(publisher)])
+    kettles.publish(successor, "1.4.0")
+    assert reasons_of(server, "away") == {"1.4.0": YET, "1.3.0": YET, "1.2.0": FIRST, "1.1.0": "offered"}
+    confirm(away, away.offer(), publisher, successor)
+    assert version_of(away.offer()) == "1.3.0"
+    confirm(away, away.offer(), successor)
+    assert version_of(away.offer()) == "1.4.0"
+
+
+def test_change_that_failed_on_a_device_reaches_it_by_a_release_that_repeats_it(server, kettles, publisher, successor):
+    group = server.group(key=publisher)
+    kettles.publish(publisher, "1.1.0", added=[successor])
+    board = server.board(group, "unlucky", trusted=[name(publisher)])
+    assert version_of(board.offer()) == "1.1.0"
+    board.report("rolled_back", "1.1.0", kettles.sequence, "crash")
+    assert kettles.publish(publisher, "1.2.0", added=[successor]).status == 201
+    assert kettles.publish(publisher, "1.3.0").status == 201
+    assert version_of(board.offer()) == "1.2.0"
+    assert kettles.keys(group) == sorted([name(publisher), name(successor)])
+
+
+def test_release_of_which_the_group_does_not_know_the_added_key_is_not_offered(server, kettles, publisher, successor):
+    server.group(key=publisher)
+    kettles.publish(publisher, "1.1.0", added=[successor], retired=[modulus(publisher)])
+    late = server.group(key=publisher)
+    board = server.board(late, "late", trusted=[name(publisher)])
+    assert board.offer() is None
+    strange = "it adds a key that the device's group, which was made later, does not trust"
+    assert reasons_of(server, "late") == {"1.1.0": strange}
 
 
 def test_device_that_does_not_tell_its_keys_is_not_offered_others(server, kettles, publisher, successor):
@@ -173,6 +228,16 @@ def test_key_that_is_added_and_retired_at_once_is_refused(server, kettles, publi
     server.group(key=publisher)
     answer = kettles.publish(publisher, added=[successor], retired=[modulus(successor)])
     assert (answer.status, "adds and retires" in answer.detail) == (400, True)
+
+
+def test_group_has_no_more_keys_than_a_device_keeps_so_that_each_can_be_replaced(server, kettles, successor):
+    keys = [rsa.generate_private_key(65537, 3072) for _ in range(4)]
+    body = {"name": "full", "app": "kettle", "trust": "publisher", "keys": [public_pem(key) for key in keys]}
+    crowd = body | {"name": "crowd", "keys": [*body["keys"], public_pem(successor)]}
+    assert server.api("POST", "/groups", crowd).status == 400
+    group = server.api("POST", "/groups", body).json
+    assert kettles.publish(keys[1], added=[successor], retired=[modulus(keys[0])]).status == 201
+    assert kettles.keys(group) == sorted(name(key) for key in (*keys[1:], successor))
 
 
 @pytest.mark.parametrize("trusted", ["", ["0" * 63], ["G" * 64], ["0" * 64] * 9, [None]])

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from twinslot_host.store.migrations import MIGRATIONS
 
 from .carried import applied
+from .clients import until
 from .samples import make_image, make_manifest
 from .scene import rows
 
@@ -110,6 +111,7 @@ def test_data_of_the_first_version_is_shown_and_offered_as_before(start):
             "firmware.bin",
         )
         assert server.api("GET", "/devices/old").json["enrolled_group"] == GROUP["id"]
+        until(lambda: rows(data)["transfers"])
         offer = server.board(GROUP, "old").offer()
         assert (base64.b64decode(offer["manifest"]), base64.b64decode(offer["signature"])) == (manifest, signature)
         assert server.request("GET", offer["image"]).body == IMAGE

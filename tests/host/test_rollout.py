@@ -132,6 +132,20 @@ def test_way_to_an_older_signature_of_a_publisher_does_not_count():
         assert decided(middle, dead_end, signed, policy=PUBLISHER_GROUP).offer.release.version == offered
 
 
+def test_way_does_not_lead_back_to_a_lower_version():
+    middle, lower = release("1.5.0"), release("1.2.0", upgradable_from=("1.5.0",))
+    decision = decided(middle, lower, release("2.0.0", upgradable_from=("1.2.0",)))
+    assert decision.offer.release is middle
+    assert decision.reason.startswith("1.5.0 is the highest release that the device can go to")
+
+
+def test_build_of_a_version_does_not_count_in_upgradable_from():
+    middle, end = release("1.1.0+a", upgradable_from=("1.0.0+b",)), release("2.0.0", upgradable_from=("1.1.0+c",))
+    decision = decided(middle, end)
+    assert decision.offer.release is middle
+    assert "to 2.0.0" in decision.reason
+
+
 def test_upgradable_from_does_not_let_a_device_go_back():
     assert decided(release("0.9.0", upgradable_from=("1.0.0",))).offer is None
 

@@ -85,6 +85,23 @@ def test_sign_never_overwrites(twinslot, tmp_path, image, publisher, existing) -
     assert (tmp_path / existing).read_text() == "precious"
 
 
+def test_out_that_is_a_folder_is_told(twinslot, tmp_path, image, publisher) -> None:
+    for out in (".", "", tmp_path):
+        for refused in (
+            twinslot("sign", image, *KETTLE, "--key", publisher, "--out", out),
+            twinslot("keygen", "--out", out),
+        ):
+            assert (refused.code, "is a folder: --out is the name of a new file" in refused.err) == (2, True)
+    assert [*tmp_path.iterdir()] == [image]
+
+
+def test_sign_leaves_nothing_behind_when_the_signature_can_not_be_written(twinslot, tmp_path, image, publisher) -> None:
+    longest = tmp_path / ("m" * 255)  # a name with `.sig` behind it is too long
+    refused = twinslot("sign", image, *KETTLE, "--key", publisher, "--out", longest)
+    assert (refused.code, "can't write" in refused.err) == (3, True)
+    assert [*tmp_path.iterdir()] == [image]
+
+
 def test_release_signed_elsewhere_changes_the_keys_and_the_new_one_publishes(
     twinslot, signed_in, tmp_path, image, publisher, theirs
 ) -> None:
@@ -112,6 +129,15 @@ def test_manifest_of_another_upload_is_refused(twinslot, signed_in, tmp_path, im
     signed = ("--manifest", out, "--signature", f"{out}.sig")
     refused = twinslot("publish", image, "--app", "oven", "--version", "1.1.0", *signed)
     assert (refused.code, "application is kettle" in refused.err) == (4, True)
+
+
+@pytest.mark.parametrize("option", ["--add-key", "--retire-key"])
+def test_key_that_is_given_twice_is_refused(twinslot, tmp_path, image, publisher, theirs, option) -> None:
+    (tmp_path / "copy.pub").write_bytes(publisher.with_name(publisher.name + ".pub").read_bytes())
+    given = (option, f"{publisher}.pub", option, f"{theirs}.pub", option, tmp_path / "copy.pub")
+    refused = twinslot("sign", image, *KETTLE, "--out", tmp_path / "manifest", *given)
+    assert (refused.code, "give each key once" in refused.err) == (2, True)
+    assert not (tmp_path / "manifest").exists()
 
 
 @pytest.mark.parametrize("option", ["--add-key", "--retire-key"])

@@ -119,7 +119,7 @@ def files_of(flash: Path) -> dict[str, bytes]:
     return {path: lying(flash, path) for path in board_files()}
 
 
-def test_board_from_the_shop_comes_online_and_again_with_nothing_copied(twinslot, group, tmp_path) -> None:
+def test_board_from_the_shop_comes_online_and_again_with_its_configuration_alone(twinslot, group, tmp_path) -> None:
     flash = tmp_path / "flash"
     with OnTheDesk(flash) as desk:
         desk.says(PROMPT)
@@ -134,11 +134,12 @@ def test_board_from_the_shop_comes_online_and_again_with_nothing_copied(twinslot
     assert (written["group"], written["device"], written["app"]) == (group["id"], device, group["app"])
     assert written["wifi"] == {"ssid": "kitchen", "password": "secret of the kitchen"}
     assert group["token"].encode() not in flash.read_bytes()
-    put(flash, "/twinslot.json", json.dumps(written | {"allow_exec": True, "poll_s": 1}).encode())
+    put(flash, "/twinslot.json", json.dumps(written | {"allow_exec": True, "poll_s": 1, "clock_s": 1}).encode())
     with OnTheDesk(flash) as desk:
         desk.says("settled")
         again = twinslot("provision", "--port", desk.port, "--group", group["id"], "--json")
-        assert (again.code, again.document["write"], again.document["device"]) == (0, [], device), again.err
+        assert (again.code, again.document["write"], again.document["device"]) == (0, ["/twinslot.new"], device)
+        assert settings(flash)["clock_s"] >= written["clock_s"]
         renamed = twinslot("provision", "--port", desk.port, "--group", group["id"], "--device", f"k-{group['id']}")
         assert renamed.code == 0 and f"k-{group['id']} is online, running 1.25.0" in renamed.out
     kept = settings(flash)

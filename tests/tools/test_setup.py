@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import setup
-from twinslot_sim import fetch_micropython
+from twinslot_sim import debian, fetch_micropython
+from twinslot_sim.debian import DebianError
 from twinslot_sim.fetch_micropython import FetchError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,16 +65,17 @@ def test_venv_whose_python_is_gone_is_not_trusted(tmp_path) -> None:
     assert not setup.runs(tmp_path)
 
 
-def test_system_without_apt_is_told_what_to_install(monkeypatch) -> None:
-    monkeypatch.setattr(fetch_micropython.platform, "system", lambda: "Darwin")
-    with pytest.raises(FetchError, match="brew install micropython"):
-        fetch_micropython.need_debian_tools()
+def test_system_without_apt_is_told_what_to_install(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(debian.platform, "system", lambda: "Darwin")
+    with pytest.raises(FetchError, match=r"no apt(?s:.*)brew install micropython"):
+        fetch_micropython.provide(tmp_path, {"PATH": ""}, print)
+    assert list(tmp_path.iterdir()) == []
 
 
 @needs_apt
 def test_missing_keyring_is_named_with_its_package(tmp_path) -> None:
-    with pytest.raises(FetchError, match="debian-archive-keyring"):
-        fetch_micropython.need_debian_tools(tmp_path / "no-keyring.gpg")
+    with pytest.raises(DebianError, match="debian-archive-keyring"):
+        debian.need_tools(tmp_path / "no-keyring.gpg")
 
 
 def test_missing_venv_package_is_named(monkeypatch) -> None:
@@ -102,7 +104,7 @@ def test_missing_compiler_is_named_when_a_package_needs_it(project, monkeypatch)
 
 @needs_apt
 def test_archive_that_does_not_answer_leaves_nothing(tmp_path) -> None:
-    with pytest.raises(FetchError, match="offline"):
+    with pytest.raises(DebianError, match="offline"):
         fetch_micropython.fetch(tmp_path, "i386", archive="http://127.0.0.1:1/debian")
     assert list(tmp_path.iterdir()) == []
 
@@ -118,6 +120,6 @@ def test_archive_without_a_signature_is_refused(tmp_path) -> None:
         "SHA256:\n e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 0 main/binary-i386/Packages\n"
     )
     cache = tmp_path / "cache"
-    with pytest.raises(FetchError, match="is not signed"):
+    with pytest.raises(DebianError, match="is not signed"):
         fetch_micropython.fetch(cache, "i386", archive=f"file:{tmp_path}/archive")
     assert list(cache.iterdir()) == []

@@ -63,6 +63,12 @@ def test_keygen_never_overwrites(twinslot, tmp_path, existing) -> None:
     assert (tmp_path / existing).read_text() == "precious"
 
 
+def test_keygen_leaves_nothing_behind_when_the_public_key_can_not_be_written(twinslot, tmp_path) -> None:
+    refused = twinslot("keygen", "--out", tmp_path / ("k" * 252))  # a name with `.pub` behind it is too long
+    assert (refused.code, "can't write" in refused.err) == (3, True)
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_keygen_json_names_both_files(twinslot, tmp_path) -> None:
     out = tmp_path / "key.pem"
     assert twinslot("keygen", "--out", out, "--json").document == {"private": str(out), "public": f"{out}.pub"}

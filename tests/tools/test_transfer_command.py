@@ -92,21 +92,47 @@ def test_bad_transfer_exits_3_and_says_where(twinslot, build, change, told):
     assert told in result.err and str(out) in result.err
 
 
-def test_what_lay_there_is_replaced_whole_or_not_at_all(build, tmp_path):
-    _, out = build(b"old", b"new")
-    first = out.read_bytes()
-    assert build(b"old", NOISE)[1].read_bytes() != first
-    out.write_bytes(first)
-    command = (sys.executable, "-m", "twinslot_tools", "transfer", "build", tmp_path / "old", tmp_path / "new")
+def test_full_disk_leaves_nothing(tmp_path):
+    old, new, out = (tmp_path / name for name in ("old", "new", "out"))
+    old.write_bytes(b"old")
+    new.write_bytes(NOISE)
     full = subprocess.run(
-        [*command, "--out", out],
+        [sys.executable, "-m", "twinslot_tools", "transfer", "build", old, new, "--out", out],
         stderr=subprocess.PIPE,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (SEGMENT, SEGMENT)),
         check=False,
     )
     assert (full.returncode, b"File too large" in full.stderr) == (3, True)
-    assert out.read_bytes() == first
-    assert {path.name for path in tmp_path.iterdir()} == {"old", "new", "out"}
+    assert {path.name for path in tmp_path.iterdir()} == {"old", "new"}
+
+
+OUTS = ["old", "new", "other", "folder", "loop", "nowhere", "to new", "/dev/null"]
+
+
+@pytest.mark.parametrize("name", OUTS)
+def test_what_lies_at_out_is_never_overwritten(twinslot, tmp_path, name):
+    for each in ("old", "new", "other"):
+        (tmp_path / each).write_bytes(each.encode())
+    (tmp_path / "folder").mkdir()
+    for link, target in (("loop", "loop"), ("nowhere", "absent"), ("to new", "new")):
+        (tmp_path / link).symlink_to(target)
+    before = {path.name for path in tmp_path.iterdir()}
+    out = tmp_path / name
+    result = twinslot("transfer", "build", tmp_path / "old", tmp_path / "new", "--out", out, "--json")
+    assert (result.code, result.out) == (3, "")
+    assert f"{out} exists, and is never overwritten: choose another --out" in result.err
+    assert {path.name for path in tmp_path.iterdir()} == before
+    assert [(tmp_path / each).read_bytes() for each in ("old", "new", "other")] == [b"old", b"new", b"other"]
+
+
+def test_loop_of_links_is_named(twinslot, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").write_bytes(b"x")
+    for arguments in (("loop", "file", "out"), ("file", "file", "loop/out")):
+        old, new, out = (tmp_path / name for name in arguments)
+        result = twinslot("transfer", "build", old, new, "--out", out)
+        assert (result.code, "Too many levels of symbolic links" in result.err) == (3, True)
+    assert {path.name for path in tmp_path.iterdir()} == {"loop", "file"}
 
 
 @pytest.mark.parametrize("missing", ["old", "new", "folder"])
@@ -118,9 +144,3 @@ def test_file_that_is_not_there_exits_3(twinslot, tmp_path, missing):
     assert (result.code, result.out, "No such file" in result.err) == (3, "", True)
     assert not out.exists()
     assert twinslot("transfer", "show", out).code == 3
-
-
-def test_device_is_written_to_and_not_replaced(twinslot, build, tmp_path):
-    build(b"old", b"new")
-    result = twinslot("transfer", "build", tmp_path / "old", tmp_path / "new", "--out", "/dev/null", "--json")
-    assert (result.code, Path("/dev/null").is_char_device()) == (0, True)

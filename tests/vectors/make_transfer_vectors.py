@@ -5,7 +5,7 @@ import hashlib
 import struct
 import zlib
 
-from transfer_file import DEFLATE, PATCH, RAW, SEGMENT, UNCHANGED, assemble, deflated
+from transfer_file import DEFLATE, PATCH, RAW, SEGMENT, UNCHANGED, assemble, deflated, number
 from transfer_file import transfer as made
 
 
@@ -33,18 +33,6 @@ TEXT = noise("text", 4200) * 2 + lines("text", 6000)
 
 def case(why: str, image: bytes, base: bytes, file: bytes) -> dict:
     return {"why": why, "base": packed(base), "image": packed(image), "transfer": base64.b64encode(file).decode()}
-
-
-def number(value: int, bytes_: int = 0) -> bytes:
-    """As detools packs it, in so many bytes at least."""
-    sign, value = (64, -value) if value < 0 else (0, value)
-    parts = [value & 63 | sign]
-    value >>= 6
-    while value or len(parts) < bytes_:
-        parts[-1] |= 128
-        parts.append(value & 127)
-        value >>= 7
-    return bytes(parts)
 
 
 def patch_of(

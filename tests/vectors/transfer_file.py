@@ -17,6 +17,18 @@ def deflated(data: bytes) -> bytes:
     return compressor.compress(data) + compressor.flush()
 
 
+def number(value: int, bytes_: int = 0) -> bytes:
+    """As detools packs it, in so many bytes at least."""
+    sign, value = (64, -value) if value < 0 else (0, value)
+    parts = [value & 63 | sign]
+    value >>= 6
+    while value or len(parts) < bytes_:
+        parts[-1] |= 128
+        parts.append(value & 127)
+        value >>= 7
+    return bytes(parts)
+
+
 def patch(base: bytes, segment: bytes) -> bytes:
     """A detools patch that makes the segment out of the base."""
     made = io.BytesIO()
