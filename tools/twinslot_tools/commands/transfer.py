@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -52,7 +52,7 @@ def build(
     if json:
         print_json(made)
     else:
-        print_facts(f"{new} for devices that run {old}", made)
+        _print(f"{new} for devices that run {old}", made)
 
 
 @app.command(epilog="Example: twinslot transfer show kettle.transfer")
@@ -89,9 +89,14 @@ def show(
     if json:
         print_json({**facts, "segments": segments})
         return
-    print_facts(str(file), facts)
+    _print(str(file), facts)
     rows = [[number, *each.values()] for number, each in enumerate(segments)]
     print_table("segments", ("", "kind", "size", "bytes", "sum"), rows, "it has no segments: the image is empty")
+
+
+def _print(title: str, facts: dict[str, Any]) -> None:
+    kinds = [f"{count['segments']} {kind} ({count['bytes']} bytes)" for kind, count in facts["kinds"].items()]
+    print_facts(title, {**facts, "kinds": ", ".join(kinds)})
 
 
 def _of_base(found: "Transfer") -> dict[str, object]:
