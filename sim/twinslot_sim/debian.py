@@ -9,12 +9,14 @@ machine's apt configuration says stay in force.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shutil
 import subprocess
+import urllib.request
 from pathlib import Path
-from typing import List, Sequence
+from typing import List, Sequence, Tuple
 
 ARCHIVE = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -44,6 +46,23 @@ def download(
     _apt(configuration, work, ["update"], f"read the package index of {archive}")
     _apt(configuration, work, ["download", *packages], f"download packages from {archive}")
     return sorted(work.glob("*.deb"))
+
+
+def download_known(files: Sequence[Tuple[str, str]], work: Path, *, archive: str = ARCHIVE) -> List[Path]:
+    """The files of the archive with those paths and SHA-256 lie in `work`; they are returned. For times when an archive
+    and its signed index are not in step. Raises `DebianError` when one is not there, or is another."""
+    found = []
+    for path, sha256 in files:
+        try:
+            with urllib.request.urlopen(f"{archive}/{path}", timeout=60) as answer:
+                data = answer.read()
+        except OSError as error:
+            raise DebianError(f"could not download {path} from {archive}: {error}") from error
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise DebianError(f"{path} of {archive} is not the file that was known")
+        found.append(work / Path(path).name)
+        found[-1].write_bytes(data)
+    return found
 
 
 def _configure(work: Path, arch: str, suite: str, archive: str, keyring: Path) -> Path:

@@ -1,5 +1,6 @@
 """The set-up script: what it leaves alone, and what it says when it can't go on."""
 
+import hashlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -110,6 +111,20 @@ def test_archive_that_does_not_answer_leaves_nothing(tmp_path) -> None:
 
 
 @needs_apt
+def test_archive_whose_index_is_not_in_step_gives_the_files_that_are_known(tmp_path) -> None:
+    path, content = "pool/main/m/micropython.deb", b"a package"
+    (tmp_path / "archive" / path).parent.mkdir(parents=True)
+    (tmp_path / "archive" / path).write_bytes(content)
+    known = ((path, hashlib.sha256(content).hexdigest()),)
+    work = tmp_path / "work"
+    work.mkdir()
+    archive = f"file:{tmp_path}/archive"
+    assert [each.read_bytes() for each in debian.download_known(known, work, archive=archive)] == [content]
+    for wrong in ((path, "0" * 64), ("pool/another.deb", known[0][1])):
+        with pytest.raises(DebianError, match=wrong[0]):
+            debian.download_known((wrong,), work, archive=archive)
+
+
 def test_archive_without_a_signature_is_refused(tmp_path) -> None:
     release = tmp_path / "archive" / "dists" / "trixie"
     packages = release / "main" / "binary-i386"
