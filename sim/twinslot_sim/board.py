@@ -17,7 +17,7 @@ from typing import Any
 from twinslot_sim import bootloader
 from twinslot_sim.chip import Chip, Reply, Reset
 from twinslot_sim.console import Console
-from twinslot_sim.nor import Nor, PowerCut
+from twinslot_sim.nor import Nor, PowerCut, Probe
 from twinslot_sim.processor import Processor
 from twinslot_sim.serial_port import SerialPort
 
@@ -26,8 +26,8 @@ class Board:
     """A board with its flash file, its serial port and its access point.
 
     `time_server` tells Unix seconds when it is asked over the network; there is none at first.
-    `on_output` is given everything that the board prints. `cut_at_op`, `keep_bytes` and `like_chip` are the Nor's;
-    power that is cut returns at once.
+    `on_output` is given everything that the board prints. `cut_at_op`, `keep_bytes`, `like_chip` and `probe` are the
+    Nor's; power that is cut returns at once.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Board:
         cut_at_op: int | None = None,
         keep_bytes: int = 0,
         like_chip: bool = False,
+        probe: Probe | None = None,
         on_output: Callable[[bytes], None] | None = None,
     ) -> None:
         self.boots = 0
@@ -49,7 +50,8 @@ class Board:
         self._heap_bytes = heap_bytes
         self._on_output = on_output or (lambda data: None)
         self._like_chip = like_chip
-        self._nor = Nor(flash, cut_at_op=cut_at_op, keep_bytes=keep_bytes, like_chip=like_chip)
+        self._probe = probe
+        self._nor = Nor(flash, cut_at_op=cut_at_op, keep_bytes=keep_bytes, like_chip=like_chip, probe=probe)
         self._ops_before = 0
         self._busy_us_before = 0
         self._serial = SerialPort(lambda data: self._console.feed(data))
@@ -148,7 +150,7 @@ class Board:
         self._ops_before += self._nor.ops
         self._busy_us_before += self._nor.busy_us
         self._nor.close()
-        self._nor = Nor(self._flash, like_chip=self._like_chip)
+        self._nor = Nor(self._flash, like_chip=self._like_chip, probe=self._probe)
 
     def _new_console(self) -> Console:
         return Console(

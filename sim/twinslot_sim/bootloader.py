@@ -65,7 +65,7 @@ def boot(nor: Nor) -> BootResult:
             continue
         if is_first_boot and index != _FACTORY_INDEX:
             # set_actual_ota_seq. CUT: as if this had never been booted
-            otadata.write(nor, _otadata(table), 0, otadata.entry(index + 1, State.VALID))
+            _write(nor, _otadata(table), 0, otadata.entry(index + 1, State.VALID), log)
             log.append(f"I boot: Set actual ota_seq={index + 1} in otadata[0]")
         log.append(f"I boot: Loaded app from partition at offset {slot.offset:#x}")
         return BootResult(slot, image, tuple(log))
@@ -97,8 +97,8 @@ def set_boot(nor: Nor, partition: Partition) -> None:
     table = partitions.read(nor)
     data = _otadata(table)
     if partition.subtype == partitions.FACTORY:
-        nor.erase(data.offset, data.size)
         # CUT: between the two sectors, the second entry decides if it is valid, else factory boots
+        nor.erase(data.offset, data.size)
         return
     slots = len(partitions.slots(table))
     slot = partition.subtype & 0x0F
@@ -187,7 +187,7 @@ def _select(nor: Nor, table: list[Partition], log: list[str]) -> tuple[int, bool
         if entries[index].state == State.PENDING_VERIFY:
             entries[index] = replace(entries[index], state=State.ABORTED)
             # CUT: the entry is blank instead of ABORTED; the other one decides either way
-            otadata.write(nor, data, index, entries[index])
+            _write(nor, data, index, entries[index], log)
     slots = len(partitions.slots(table))
     if not slots or all(entry.is_rejected for entry in entries):
         if partitions.find(table, partitions.APP, partitions.FACTORY):
@@ -202,8 +202,17 @@ def _select(nor: Nor, table: list[Partition], log: list[str]) -> tuple[int, bool
     selected = entries[active]
     if selected.state == State.NEW:
         # CUT: the entry is blank and the new image was never run; the other entry's slot boots
-        otadata.write(nor, data, active, replace(selected, state=State.PENDING_VERIFY))
+        _write(nor, data, active, replace(selected, state=State.PENDING_VERIFY), log)
     return otadata.selected_slot(selected.sequence, slots), False
+
+
+def _write(nor: Nor, data: Partition, index: int, entry: otadata.Entry, log: list[str]) -> None:
+    """The entry is there, or the log says that flash did not take it: the boot goes on (write_otadata, whose callers do
+    not look at what it returns)."""
+    try:
+        otadata.write(nor, data, index, entry)
+    except EspError as error:
+        log.append(f"E boot: Error in write_otadata operation. err = {-error.code:#x}")
 
 
 def _indices(start: int, slots: int) -> Iterator[int]:

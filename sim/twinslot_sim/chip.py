@@ -102,6 +102,10 @@ class Chip:
         """The processor has read so many bytes of flash where they lie."""
         self._nor.was_read(length)
 
+    def stretch_was_read(self, address: int, length: int) -> None:
+        """Of those that were read, these lie together."""
+        self._nor.probe.was_read(address, length)
+
     def end(self, reset: Reset) -> None:
         """The processor has been told to stop."""
         if not self.ended.done():

@@ -8,7 +8,8 @@ class TwinslotError(Exception):
 
 
 class Esp(IntEnum):
-    """ESP-IDF's error codes, negated as `OSError` shows them on MicroPython (esp_err.h, esp_ota_ops.h, nvs.h)."""
+    """ESP-IDF's error codes, negated as `OSError` shows them on MicroPython (esp_err.h, esp_ota_ops.h, nvs.h,
+    esp_flash_err.h)."""
 
     ESP_FAIL = -1
     ENOENT = -2
@@ -19,10 +20,12 @@ class Esp(IntEnum):
     ESP_ERR_NVS_NOT_ENOUGH_SPACE = -0x1105
     ESP_ERR_NVS_INVALID_NAME = -0x1106
     ESP_ERR_NVS_KEY_TOO_LONG = -0x1109
+    ESP_ERR_NVS_INVALID_STATE = -0x110B
     ESP_ERR_NVS_NO_FREE_PAGES = -0x110D
     ESP_ERR_NVS_VALUE_TOO_LONG = -0x110E
     ESP_ERR_NVS_NEW_VERSION_FOUND = -0x1110
     ESP_ERR_OTA_VALIDATE_FAILED = -0x1503
+    ESP_ERR_FLASH_OP_FAIL = -0x6001
 
 
 class EspError(TwinslotError):

@@ -14,6 +14,7 @@ class Op(IntEnum):
     """
 
     HELLO = 1  # → payload: `START` below
+    READ = 2  # a address, b length, of what was read in one go; has no reply
     PROGRAM = 3  # a address; payload: bytes
     ERASE = 4  # a address, b length
     BOOT_PARTITION = 5  # → status: index of the partition

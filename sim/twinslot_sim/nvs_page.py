@@ -43,7 +43,8 @@ class PageState(IntEnum):
     ACTIVE = 0xFFFFFFFE
     FULL = 0xFFFFFFFC
     FREEING = 0xFFFFFFF8
-    CORRUPT = 0
+    CORRUPT = 0xFFFFFFF0
+    INVALID = 0
 
 
 class Page:
@@ -133,7 +134,7 @@ class Page:
 
     def advance(self, state: PageState) -> None:
         """The page is FULL or FREEING."""
-        self._nor.program(self._address, state.to_bytes(4, "little"))
+        self._program(self._address, state.to_bytes(4, "little"))
         self.state = state
 
     def copy_to(self, other: "Page") -> None:
@@ -153,14 +154,23 @@ class Page:
         self._entries = [_EMPTY] * ENTRIES
         self._items = {}
 
+    def _program(self, address: int, data: bytes) -> None:
+        """Raises EspError when flash does not take it; then nothing is found or written here until the storage is
+        opened anew (nvs_page.cpp, PageState::INVALID)."""
+        try:
+            self._nor.program(address, data)
+        except EspError:
+            self.state, self._items = PageState.INVALID, {}
+            raise
+
     def _begin(self) -> None:
         body = _HEADER.pack(PageState.ACTIVE, self.sequence, _VERSION_2, b"\xff" * 19)
         # CUT: a header whose CRC is wrong makes the page corrupt, which is as good as free
-        self._nor.program(self._address, body + crc(body[4:]))
+        self._program(self._address, body + crc(body[4:]))
         self.state = PageState.ACTIVE
 
     def _write_entries(self, data: bytes) -> None:
-        self._nor.program(self._entry_address(self.next_free), data)
+        self._program(self._entry_address(self.next_free), data)
         # CUT: written and not marked: `load` marks it erased
         count = len(data) // ENTRY_BYTES
         self._mark(self.next_free, count, _WRITTEN)
@@ -174,7 +184,7 @@ class Page:
             entries = self._entries[word * _WORD_ENTRIES : (word + 1) * _WORD_ENTRIES]
             bits = sum(entry << 2 * position for position, entry in enumerate(entries))
             bits |= -1 << 2 * len(entries) & 0xFFFFFFFF
-            self._nor.program(self._address + _HEADER_BYTES + 4 * word, bits.to_bytes(4, "little"))
+            self._program(self._address + _HEADER_BYTES + 4 * word, bits.to_bytes(4, "little"))
 
     def _skip_unmarked(self) -> None:
         """Entries that were written, and not marked before power failed, are marked erased."""

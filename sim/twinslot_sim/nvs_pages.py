@@ -57,8 +57,11 @@ class Pages:
     def next(self) -> None:
         """The last page is another one, with more room if there is any (PageManager::requestNewPage).
 
-        Raises EspError ESP_ERR_NVS_NOT_ENOUGH_SPACE when nothing was ever erased.
+        Raises EspError ESP_ERR_NVS_NOT_ENOUGH_SPACE when nothing was ever erased, ESP_ERR_NVS_INVALID_STATE when flash
+        did not take what was written last.
         """
+        if self.last.state == PageState.INVALID:
+            raise EspError(Esp.ESP_ERR_NVS_INVALID_STATE)
         if self.last.state == PageState.ACTIVE:
             self.last.advance(PageState.FULL)
         if len(self._free) >= 2:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import fcntl
 import functools
 import os
+import shutil
 import signal
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 import termios
 import time
@@ -24,7 +23,8 @@ from twinslot_sim.console import Console
 from twinslot_sim.link import REPLY, REQUEST, Op
 
 _PORT = Path(__file__).parent / "port"
-_PR_SET_PDEATHSIG = 1
+_DIES_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+"""util-linux has a command that asks Linux for it; between fork and exec that takes longer than all else of a start."""
 STAND_INS_BYTES = 10 * 1024
 """What the stand-ins take of the heap, where a chip has C: the board's own heap is as large as if they took nothing."""
 _INTERRUPT_GAP_S = 0.5
@@ -108,7 +108,9 @@ class Processor:
     def _answer(self, op: Op, number: int, a: int, b: int, payload: bytes) -> None:
         if self._chip.ended.done():
             return
-        if op is Op.HELLO:
+        if op is Op.READ:
+            self._chip.stretch_was_read(a, b)
+        elif op is Op.HELLO:
             self._reply(number, 0, self._chip.start_block(self._run_main))
         elif op is Op.PROGRAM_STARTS:
             self._console.program_started()
@@ -175,6 +177,7 @@ def _spawn(
         numbers = [*fds, *(os.fstat(fd).st_size for fd in (rom.fileno(), flash_file.fileno()))]
         return subprocess.Popen(
             [
+                *_DIES_WITH_PARENT,
                 *interpreter,
                 "-X",
                 f"heapsize={heap_bytes + STAND_INS_BYTES}",
@@ -188,13 +191,7 @@ def _spawn(
             cwd="/",
             pass_fds=fds,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
         )
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @functools.cache

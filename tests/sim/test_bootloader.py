@@ -1,4 +1,4 @@
-"""The bootloader and the calls that steer it, held to what was seen on the real builds (esp32-facts.md)."""
+"""The bootloader and the calls that steer it, held to what was seen on real builds."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from twinslot_sim.errors import EspError
-from twinslot_sim.nor import FlashFileError, Nor, NorViolation, PowerCut
+from twinslot_sim.nor import FlashFileError, Nor, NorViolation, PowerCut, Probe, Spoiled
 
 SIZE = 0x8000
 
@@ -186,3 +186,56 @@ def test_missing_flash_is_refused_and_not_made(flash_path: Path) -> None:
     with pytest.raises(FlashFileError, match="cannot be opened"):
         Nor(flash_path)
     assert not flash_path.exists()
+
+
+class Witness(Probe):
+    """Writes down what it is told, and spoils the operation of that number, the first being 1."""
+
+    def __init__(self, number: int = 0, spoiled: Spoiled | None = None) -> None:
+        self.told: list[tuple[str, int, int]] = []
+        self._left = number
+        self._spoiled = spoiled
+
+    def spoils(self, address: int, data: bytes | None) -> Spoiled | None:
+        self._left -= 1
+        return None if self._left else self._spoiled
+
+    def operated(self, address: int, data: bytes | None) -> None:
+        self.told.append(("erased", address, 4096) if data is None else ("programmed", address, len(data)))
+
+    def is_read(self, address: int, length: int) -> None:
+        self.told.append(("chip", address, length))
+
+    def was_read(self, address: int, length: int) -> None:
+        self.told.append(("processor", address, length))
+
+
+def test_probe_sees_each_page_and_sector_and_who_reads(blank: Path) -> None:
+    witness = Witness()
+    with Nor(blank, probe=witness) as nor:
+        nor.erase(0x1000, 0x2000)
+        nor.program(0x10F0, bytes(0x120))
+        nor.read(0x1000, 4)
+        nor.probe.was_read(0x2000, 512)
+    assert witness.told == [
+        ("erased", 0x1000, 4096),
+        ("erased", 0x2000, 4096),
+        ("programmed", 0x10F0, 0x10),
+        ("programmed", 0x1100, 0x100),
+        ("programmed", 0x1200, 0x10),
+        ("chip", 0x1000, 4),
+        ("processor", 0x2000, 512),
+    ]
+
+
+def test_operation_that_fails_changes_nothing_and_says_so(blank: Path) -> None:
+    with Nor(blank, probe=Witness(2, Spoiled.FAILS)) as nor, pytest.raises(EspError, match="FLASH_OP_FAIL"):
+        nor.program(0, bytes(600))
+    assert blank.read_bytes()[:600] == bytes(256) + b"\xff" * 344
+
+
+def test_operation_that_is_lost_changes_nothing_and_says_nothing(blank: Path) -> None:
+    blank.write_bytes(bytes(SIZE))
+    with Nor(blank, probe=Witness(1, Spoiled.LOST)) as nor:
+        nor.erase(0, 0x2000)
+    assert blank.read_bytes()[:0x2000] == bytes(0x1000) + b"\xff" * 0x1000

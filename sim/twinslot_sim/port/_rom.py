@@ -32,7 +32,7 @@ def read(offset, buf):
     """`buf` holds the flash from `offset` on. Raises OSError when that is not all inside the chip."""
     if offset + len(buf) > len(memory):
         raise OSError(-260, "ESP_ERR_INVALID_SIZE")
-    _chip.read += len(buf)
+    _chip.was_read(offset, len(buf))
     buf[:] = memory[offset : offset + len(buf)]
 
 

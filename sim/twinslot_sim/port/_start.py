@@ -20,6 +20,7 @@ _BOOT_PY = """\
 
 
 def _mount_root():
+    """Whether there is a file system, be it a new one."""
     from esp32 import Partition
 
     bdev = Partition.find(Partition.TYPE_DATA, label="vfs")[0]
@@ -29,12 +30,24 @@ def _mount_root():
         block = bytearray(4096)
         bdev.readblocks(0, block)
         if any(b != 0xFF for b in block):
-            print("The filesystem appears to be corrupted. Erase the vfs partition or flash the board anew.")
-            return
+            return False
         vfs.VfsLfs2.mkfs(bdev, readsize=32, progsize=32, lookahead=32)
         vfs.mount(vfs.VfsLfs2(bdev, readsize=32, progsize=32, lookahead=32), "/")
         with open("/boot.py", "w") as file:
             file.write(_BOOT_PY)
+    return True
+
+
+def _say_that_files_are_corrupted():
+    """Until Ctrl-C (ports/esp32/modules/inisetup.py, `fs_corrupted`)."""
+    import time
+
+    try:
+        while True:
+            print("The filesystem appears to be corrupted. Erase the vfs partition or flash the board anew.")
+            time.sleep(3)
+    except KeyboardInterrupt:
+        return  # what is frozen runs all the same
 
 
 def _list_frozen_modules_too(help):
@@ -68,7 +81,8 @@ def _run_file(name, scope):
         return True
     try:
         if frozen:
-            path, sys.path[:] = list(sys.path), ["/.frozen"]
+            path = list(sys.path)
+            sys.path.insert(0, "/.frozen")  # and, other than on a chip, what it imports comes from there first too
             try:
                 __import__(name[:-3])
             finally:
@@ -111,7 +125,7 @@ def run(scope):
     sys.argv[:] = []
     vfs.umount("/.port")
     vfs.umount("/")
-    _mount_root()
+    has_files = _mount_root()
     vfs.mount(vfs.VfsRom(frozen), "/.frozen")
     _list_frozen_modules_too(help)
     sys.path[:] = ["", "/.frozen", ".frozen", "/lib"]
@@ -119,6 +133,8 @@ def run(scope):
     kind, error = 1, ""
     try:
         _chip.call(21)
+        if not has_files:
+            _say_that_files_are_corrupted()
         if _run_file("boot.py", scope) and _rom.run_main:
             _run_file("main.py", scope)
     except SystemExit:
