@@ -12,7 +12,8 @@ from esp32 import NVS, Partition
 _NEW = 0
 _PENDING_VERIFY = 1
 _ABORTED = 4
-_UNPROVEN = (_PENDING_VERIFY, _ABORTED)  # ABORTED, when the bootloader had nothing else to boot
+# ABORTED, when the bootloader had nothing else to boot; NEW, when flash did not let it write that the trial begins.
+_UNPROVEN = (_NEW, _PENDING_VERIFY, _ABORTED)
 _SPECIFICATION_STATE = "spec_state"
 _MARGIN_S = 10  # the agent's own deadline comes first, and can say why
 _LONGEST_S = 3600

@@ -2,9 +2,11 @@
 #
 # Starts the application: a module `app` with a function `main()`, frozen in the image or a file on the board.
 #
-# When it fails, the board restarts: in a trial that is the way back to the old image and specification, else another
-# chance in a clean heap. After five such boots in a row the agent runs alone, so that the board can be reached and
-# updated.
+# Without a configuration the board says so, and waits at its prompt to be provisioned.
+#
+# When the application fails, the board restarts: in a trial that is the way back to the old image and specification,
+# else another chance in a clean heap. After five such boots in a row the agent runs alone, so that the board can be
+# reached and updated.
 import gc
 import sys
 import time
@@ -13,6 +15,7 @@ import machine
 
 from twinslot import hw
 from twinslot.agent import SAFE_AFTER_CRASHES, Agent
+from twinslot.errors import ConfigError
 
 # Collecting often keeps the free part of the heap whole, for what takes large pieces of it: an update, a connection.
 gc.collect()
@@ -30,8 +33,11 @@ try:
         print("safe mode: the application failed", crashes, "times in a row")
         asyncio.run(Agent().run())
 except Exception as error:  # noqa: BLE001 - the application's own
-    sys.print_exception(error)
-    if not hw.on_trial():
-        hw.set_crashes(crashes + 1)
-        time.sleep(2)
-    machine.reset()
+    if isinstance(error, ConfigError) and not hw.on_trial():
+        print("twinslot:", error)  # and no restart, which would not mend it: the board waits at its prompt
+    else:
+        sys.print_exception(error)
+        if not hw.on_trial():
+            hw.set_crashes(crashes + 1)
+            time.sleep(2)
+        machine.reset()

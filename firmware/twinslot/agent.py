@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .telling import Telling
 
 _FAILURES_BEFORE_RESET = const(5)
+_IDLE_FAILURES_BEFORE_RESET = const(12)  # with the waits between them that takes an hour
 
 SAFE_AFTER_CRASHES = 5
 """So many boots in a row that ended in an exception leave the board to the agent alone (boot/main.py)."""
@@ -157,20 +158,21 @@ class Agent:
         return self._machine.state
 
     async def run(self) -> None:
-        """Never returns. An error that nothing foresaw is printed and waited out; where the same state fails over and
-        over, the board restarts."""
+        """Never returns. An error that nothing foresaw is printed and waited out; where it comes again and again, the
+        board restarts: from idle, where the application may be at work, once an hour at most."""
         failures = 0
         self.wait_s = self.config.wait_s
         while True:
             try:
                 await self._step()
-                failures = 0
+                if self.state == "idle":
+                    failures = 0
             except Exception as error:  # noqa: BLE001 - the agent goes on, whatever it was
                 log("error:", type(error).__name__, error)
                 failures += 1
+                if failures >= (_IDLE_FAILURES_BEFORE_RESET if self.state == "idle" else _FAILURES_BEFORE_RESET):
+                    hw.reset()
                 if self.state != "idle":
-                    if failures >= _FAILURES_BEFORE_RESET:
-                        hw.reset()
                     await self.pace.pause()
 
     async def update_once(self) -> bool:
@@ -209,6 +211,7 @@ def _load_record(version: str, running: int) -> record.Record:
         if fields is None:
             # An image in its trial on a board without a record is not what the board was shipped with.
             fields = record.factory(version, 1 - running if hw.image_on_trial() else running)
+            # CUT: there is no record still, and the next boot makes it.
             hw.save_record(fields)
     except RecordUnreadable as error:
         if hw.on_trial():

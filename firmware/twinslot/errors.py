@@ -26,7 +26,7 @@ class Rejected(TwinslotError):
 
 
 class TransferError(TwinslotError):
-    """The release did not arrive whole, or NVS did not take it: nothing was switched, try again later."""
+    """The release did not arrive whole, or flash or NVS did not take what was written: try again later."""
 
 
 class PackageError(TwinslotError):

@@ -103,7 +103,7 @@ class Folders:
         if path in named:
             return False
         if not is_folder:
-            # CUT: there still, or gone, like all below.
+            # CUT: there still, or gone; the next operation sweeps again.
             os.remove(self._root + path)
             yield
             return True
@@ -112,6 +112,7 @@ class Folders:
             removed = yield from self._remove(path + "/" + found[0], found[1] == _FOLDER, named)
             gone = gone and removed
         if gone:
+            # CUT: there still, and empty; the next operation sweeps again.
             os.rmdir(self._root + path)
             yield
         return gone
@@ -128,6 +129,7 @@ class Folders:
                 parents.add(folder + "/" + path)
         needed += _FOLDER_BLOCKS * len(parents)
         if needed > free:
+            free = max(0, free)  # a full LittleFS counts blocks twice
             raise PackageError("needs {} KiB, {} KiB are free".format(needed * block // 1024, free * block // 1024))
 
     async def write(self, path: str, read: "Callable[[memoryview], Awaitable[int]]") -> str:
@@ -135,7 +137,7 @@ class Folders:
         back; returns the SHA-256, hex. Raises PackageError."""
         self._make_parents(path)
         digest = sha256()
-        # CUT: in a folder that the index does not name, like all that is written here.
+        # CUT: torn, in a folder that the index does not name; swept away.
         with open(self._root + path, "wb") as file:
             while True:
                 n = await read(self._piece)

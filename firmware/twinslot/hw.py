@@ -18,6 +18,7 @@ _SPECIFICATION_STATE = "spec_state"  # boot/boot.py has the same name
 OPERATION = "operation"
 OPERATION_MAX_BYTES = 1280
 _NVS_NOT_FOUND = const(-0x1102)
+_NOT_VALID = const(-0x1503)  # ESP_ERR_OTA_VALIDATE_FAILED
 _APP_SLOTS = ("ota_0", "ota_1")
 
 
@@ -52,25 +53,34 @@ class Slot(App):
     def __init__(self, index: int) -> None:
         if index == running_slot():
             raise TwinslotError("the running slot is never written")
-        super().__init__(_APP_SLOTS[index])
+        try:
+            super().__init__(_APP_SLOTS[index])
+        except OSError:
+            raise ConfigError("this board's partition table has no second app slot")
         self.index = index
 
     def write_sector(self, sector: int, buffer: memoryview) -> None:
-        """The sector has been erased and holds `buffer`, 4096 bytes."""
-        # CUT: the sector is torn, in a slot that otadata does not select; the next download writes it again.
-        self._partition.writeblocks(sector, buffer)  # pyright: ignore[reportArgumentType] - any buffer will do
+        """The sector has been erased and holds `buffer`, 4096 bytes. Raises TransferError when flash does not take
+        that."""
+        try:
+            # CUT: the sector is torn, in a slot that otadata does not select; the next download writes it again.
+            self._partition.writeblocks(sector, buffer)  # pyright: ignore[reportArgumentType] - any buffer will do
+        except OSError as error:
+            raise TransferError("flash did not take sector {}: {}".format(sector, error))
 
     def set_boot(self) -> None:
-        """The next boot is this slot's, pending. Raises NotBootable when the chip's check of the image fails.
+        """The next boot is this slot's, pending. Raises NotBootable when the chip's check of the image fails,
+        TransferError when flash does not take the switch.
 
         The caller has just read the slot back. Not to be called when BOOT is this slot already: that would overwrite
         the record that makes rolling back possible (ESP-IDF up to 5.5.5).
         """
         try:
-            # CUT: otadata's older entry is torn or new; the newer one still names the confirmed slot.
+            # CUT: otadata's older entry is torn, and the newer one still names the confirmed slot, which switches
+            # again, or gives up after four times; or it is whole, and the new image boots.
             self._partition.set_boot()
         except OSError as error:
-            raise NotBootable(str(error))
+            raise (NotBootable if error.args[0] == _NOT_VALID else TransferError)(str(error))
 
 
 def running_slot() -> int:
@@ -85,10 +95,11 @@ def boot_slot() -> int:
 
 def slot_states() -> "list[int | None]":
     """The otadata states of both slots, None where no entry names a slot."""
-    partition = Partition.find(Partition.TYPE_DATA, 0, "otadata")[0]
+    partitions = Partition.find(Partition.TYPE_DATA, 0, "otadata")
     first, second = bytearray(otadata.ENTRY_BYTES), bytearray(otadata.ENTRY_BYTES)
-    partition.readblocks(0, first)
-    partition.readblocks(1, second)
+    for partition in partitions:
+        partition.readblocks(0, first)
+        partition.readblocks(1, second)
     return otadata.slot_states(first, second)
 
 
@@ -110,13 +121,22 @@ def keep_running() -> None:
     """The running slot is confirmed, and the one that boots.
 
     Where otadata names the other slot (the bootloader fell back from it), confirming alone would make that one valid,
-    perhaps broken (esp32-facts.md, trap 2); so the running slot is selected first.
+    perhaps broken (tests/e2e/test_traps.py), and where it names none, fail; so the running slot is selected first. What
+    is confirmed already is left alone: a sector whose erase was cut short may read otherwise in the next moment.
+    Raises TransferError when flash does not keep it; then it is to be done again.
     """
-    if boot_slot() != running_slot():
-        # CUT: the other slot is selected still, which does not boot; the next boot comes here again.
+    running = running_slot()
+    selected, state = boot_slot() == running, slot_states()[running]
+    if selected and state == otadata.VALID:
+        return
+    if not selected or state in (None, otadata.INVALID, otadata.ABORTED):
+        # CUT: otadata is as wrong as it was, and this slot boots all the same; it comes here again.
         _partition(Partition.RUNNING).set_boot()
-    # CUT: otadata's entry for this slot is lost; the other slot boots, finds its record, and switches again.
+    # CUT: otadata's entry for this slot is lost; the other slot boots, finds the trial in the record, and switches
+    # again, or gives up after four times.
     Partition.mark_app_valid_cancel_rollback()
+    if slot_states()[running] != otadata.VALID:
+        raise TransferError("flash did not keep the confirmation")
 
 
 def load_record() -> "dict | None":
@@ -126,7 +146,7 @@ def load_record() -> "dict | None":
         length = NVS("twinslot").get_blob(_RECORD, buffer)
         return record.decode(memoryview(buffer)[:length])
     except (OSError, ValueError) as error:
-        if error.args[:1] == (_NVS_NOT_FOUND,):
+        if error.args[:1] == (_NVS_NOT_FOUND,) and not any(load_floor() or ()):
             return None
         raise RecordUnreadable(str(error))
 
@@ -154,6 +174,7 @@ def crashes() -> int:
 
 def set_crashes(count: int) -> None:
     """`crashes()` is `count` from now on; 0 in an NVS that is full."""
+    # CUT: the old count; the next crash, or the next check-in, changes it.
     _keep_or_forget(_CRASHES, count)
 
 
@@ -166,7 +187,8 @@ def specification_state() -> "int | None":
 def try_specification() -> None:
     """The next boot that is not a soft reset is the trial of the specification that the record names. Raises
     TransferError when NVS does not take that."""
-    # CUT: armed or not, as the record's `arms` and `switched` tell.
+    # CUT: as it was, and the next boot tries again, or gives up after four times; or NEW, and the next boot is its
+    # trial.
     keep(_SPECIFICATION_STATE, otadata.NEW)
 
 
@@ -185,7 +207,8 @@ def load_operation() -> bytes:
 
 def image_on_trial() -> bool:
     """Whether the running image has yet to be confirmed."""
-    return slot_states()[running_slot()] in (otadata.PENDING_VERIFY, otadata.ABORTED)
+    label = _partition(Partition.RUNNING).info()[4]
+    return label in _APP_SLOTS and slot_states()[_APP_SLOTS.index(label)] in otadata.UNPROVEN
 
 
 def on_trial() -> bool:

@@ -1,4 +1,4 @@
-"""ESP-IDF's otadata: which slot boots, and in which state it is. There is no call that tells (esp32-facts.md).
+"""ESP-IDF's otadata: which slot boots, and in which state it is. There is no call that tells.
 
 Reading only: `set_boot` and `mark_app_valid_cancel_rollback` write it. Source: ESP-IDF v5.5 `bootloader_common.c`.
 """
@@ -15,6 +15,10 @@ VALID = 2
 INVALID = 3
 ABORTED = 4
 UNDEFINED = 0xFFFFFFFF
+
+UNPROVEN = (NEW, PENDING_VERIFY, ABORTED)
+"""What an image that runs can be before it is confirmed: its trial has begun; or could not be written down as begun, or
+as anything but ended, since nothing else boots. boot/boot.py has the same."""
 
 
 def entry(data: "bytes | bytearray") -> "tuple[int, int] | None":

@@ -158,7 +158,7 @@ class Record:
 
     def arm(self) -> None:
         """One more of the switches that the release may have is spent."""
-        # CUT: spent, though none was made.
+        # CUT: spent or not, the switch was not made; the next boot makes it, or gives up when it was the last.
         self._store(trial=dict(self.trial, arms=self.trial["arms"] + 1, switched=False))
 
     def switched(self) -> None:
@@ -168,7 +168,8 @@ class Record:
 
     def end(self, reason: str) -> None:
         """The device itself ends the trial."""
-        # CUT: still pending, so the next boot rolls back all the same; only the reason is less exact.
+        # CUT: still pending, so the next boot rolls back all the same; as after any power cut the release gets another
+        # trial, within the four.
         self._store(trial=dict(self.trial, ended=reason))
 
     def confirm(self, report_id: str) -> None:
@@ -185,7 +186,8 @@ class Record:
         """The trial's release is given up until a newer one is offered, and that is to be reported."""
         trial = self.trial
         failed = max(self.failed, trial["sequence"])
-        # CUT: still on trial here, and the next boot comes to the same end.
+        # CUT: still on trial here, and the next boot comes to the same end; but what a reset ended looks like a power
+        # cut now, and gets another trial, within the four.
         self._store(failed=failed, trial=None, report=_report(report_id, event, trial, reason))
 
     def drop(self, report_id: str, reason: str) -> None:

@@ -9,8 +9,6 @@ put into the other. What is in force, and so what the application is given:
 | a specification, alone or with an image | the trial's while that release `states.runs`, else the confirmed one |
 """
 
-import json
-
 IMAGE = 0
 SPECIFICATION = 1
 BOTH = 2
@@ -23,6 +21,8 @@ LINK_MAX_BYTES = 512
 
 def decode(data: "bytes | memoryview") -> object:
     """The value that `data` is as JSON. Raises ValueError when it is none."""
+    import json  # not above, where the stack is deepest: this module is the last of a chain of imports
+
     return json.loads(bytes(data))
 
 

@@ -16,33 +16,33 @@ TABLE = {
     ("booting",     "half_switched"):  "switching",    # recorded, or armed, but not booted yet
     ("booting",     "cut_short"):      "switching",    # power failed in the trial: it gets another
     ("booting",     "undone"):         "undoing",      # the bootloader, or boot.py, rolled back
-    ("booting",     "astray"):         "settling",     # what runs is kept, but otadata says otherwise
+    ("booting",     "astray"):         "settling",     # what runs is kept, but otadata or the record says otherwise
 
-    ("settling",    "settled"):        "idle",
+    ("settling",    "settled"):        "idle",         # both say it now
 
-    ("idle",        "nothing"):        "idle",
-    ("idle",        "offered"):        "judging",
-    ("idle",        "ordered"):        "working",
+    ("idle",        "nothing"):        "idle",         # to be asked again after a wait
+    ("idle",        "offered"):        "judging",      # a release
+    ("idle",        "ordered"):        "working",      # an operation
 
     ("working",     "done"):           "idle",         # the outcome is told, or will be before the next check-in
-    ("working",     "broken"):         "idle",
+    ("working",     "broken"):         "idle",         # an error that nothing foresaw
 
-    ("judging",     "refused"):        "idle",
+    ("judging",     "refused"):        "idle",         # it must not be installed: the server is told why
     ("judging",     "deferred"):       "idle",         # "not now": asked again at the next check-in
-    ("judging",     "accepted"):       "downloading",
+    ("judging",     "accepted"):       "downloading",  # signed by a trusted key, for this board, and newer
     ("judging",     "broken"):         "idle",         # a hook of the application's failed
 
     ("downloading", "broken"):         "idle",         # tried again after a wait
-    ("downloading", "downloaded"):     "switching",
+    ("downloading", "downloaded"):     "switching",    # read back from flash, and in the record
 
     ("switching",   "unfit"):          "undoing",      # not what was signed, not bootable, or NVS is full
-    ("switching",   "switched"):       "resetting",
+    ("switching",   "switched"):       "resetting",    # the next boot is the new release's
 
-    ("trial",       "proved"):         "confirming",
+    ("trial",       "proved"):         "confirming",   # the server was reached, the application's own test passed
     ("trial",       "expired"):        "resetting",    # unconfirmed, so the next boot rolls back
 
-    ("confirming",  "confirmed"):      "idle",
-    ("undoing",     "recorded"):       "idle",
+    ("confirming",  "confirmed"):      "idle",         # in otadata, then in the record
+    ("undoing",     "recorded"):       "idle",         # with what is to be reported
 }
 # fmt: on
 
@@ -82,16 +82,23 @@ def runs(trial: dict, running: int, specification_state: "int | None") -> bool:
 
 
 def judge_boot(
-    trial: dict, running: int, boot: int, slots: "list[int | None]", specification_state: "int | None", cause: int
+    trial: dict,
+    kept: int,
+    running: int,
+    boot: int,
+    slots: "list[int | None]",
+    specification_state: "int | None",
+    cause: int,
 ) -> str:
     """The event that a boot is. The first line that fits decides.
 
-    `trial`, `running` and `specification_state` are as for `runs`; `boot` is the slot that otadata selects, 0 or 1;
-    `slots` the otadata states of both; `cause` the reset cause.
+    `trial`, `running` and `specification_state` are as for `runs`; `kept` is the confirmed release's slot, -1 when the
+    record was lost; `boot` the slot that otadata selects, 0 or 1; `slots` the otadata states of both; `cause` the reset
+    cause.
     """
     if not trial:
-        pending = otadata.PENDING_VERIFY in (slots[running], specification_state)
-        return "settled" if running == boot and not pending else "astray"
+        pending = slots[running] in otadata.UNPROVEN or specification_state == otadata.PENDING_VERIFY
+        return "settled" if running == boot and kept in (running, -1) and not pending else "astray"
     alone = trial.get("kind", IMAGE) == SPECIFICATION
     state = specification_state if alone else slots[trial["slot"]]
     if runs(trial, running, specification_state):

@@ -71,7 +71,7 @@ class Telling:
         kept = dict(last, cut=last["cut"] or bool(self._unsent or len(self.output) or len(self.errors)))
         self._last = last
         try:
-            # CUT: begun, without an end: lost, for what the next check-in tells, and the server sends it again.
+            # CUT: begun, without an end; the next check-in tells that it is lost, and the server sends it again.
             hw.keep(hw.OPERATION, outcome.over(kept, after_boot))
             self.is_kept = True
         except TransferError as error:

@@ -29,7 +29,8 @@ async def booting(agent: "Agent") -> str:
     if not record.trial and slots[agent.running] == PENDING_VERIFY and record.confirmed["slot"] != agent.running:
         record.begin_stray(hw.image_version(), agent.running)
     trial = record.trial
-    event = states.judge_boot(trial, agent.running, hw.boot_slot(), slots, specification_state, cause)
+    kept = record.confirmed["slot"]
+    event = states.judge_boot(trial, kept, agent.running, hw.boot_slot(), slots, specification_state, cause)
     if event == "undone":
         agent.failure = "rolled_back", states.why_undone(trial, cause)
     runs = trial if states.runs(trial, agent.running, specification_state) else record.confirmed
@@ -115,8 +116,9 @@ async def undoing(agent: "Agent") -> str:
     """The release is given up, and `agent.failure` is to be reported."""
     event, reason = agent.failure
     version = agent.record.trial["version"]
-    if hw.boot_slot() != agent.running:
-        hw.keep_running()
+    if hw.image_on_trial():  # what was on trial has selected this slot: boot.py began another trial
+        agent.pace.outlive_trial()
+    hw.keep_running()
     if event == "failed":
         agent.record.drop(random_id(), reason)
         agent.pace.back_off()

@@ -75,8 +75,13 @@ async def _fetch(agent: "Agent", release: dict) -> None:
         agent.writer,
     )
     await download.run(agent.liaison.client, progress)
-    if not await agent.writer.matches(slot, release["size"], unhexlify(release["sha256"])):
+    if not await _lies_there(agent, slot, release):
         raise TransferError("hash")
+
+
+async def _lies_there(agent: "Agent", slot: "hw.Slot", release: dict) -> bool:
+    """Whether the slot, read back from flash, begins with the release's image."""
+    return await agent.writer.matches(slot, release["size"], unhexlify(release["sha256"]))
 
 
 async def switching(agent: "Agent") -> str:
@@ -103,7 +108,7 @@ async def switching(agent: "Agent") -> str:
 
 async def _switch_slot(agent: "Agent", release: dict) -> str:
     slot = hw.Slot(release["slot"])
-    if not await agent.writer.matches(slot, release["size"], unhexlify(release["sha256"])):
+    if not await _lies_there(agent, slot, release):
         agent.failure = "failed", "hash"
         return "unfit"
     if hw.boot_slot() == slot.index and hw.slot_states()[slot.index] == NEW:
@@ -115,7 +120,11 @@ async def _switch_slot(agent: "Agent", release: dict) -> str:
         slot.set_boot()
     except NotBootable as error:
         log("the chip does not boot it:", error)
-        agent.failure = "refused", "image"
+        whole = await _lies_there(agent, slot, release)  # else flash has lost it since, and the release is not to blame
+        agent.failure = ("refused", "image") if whole else ("failed", "hash")
+        return "unfit"
+    except TransferError as error:
+        agent.failure = "failed", str(error)
         return "unfit"
     return _switched(agent, release)
 

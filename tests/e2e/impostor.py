@@ -10,6 +10,7 @@ import re
 import ssl
 import struct
 import time
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -51,8 +52,10 @@ def ranged(request: web.Request, content: bytes) -> web.Response:
 
 class Impostor:
     """Set `offer` (manifest, signature), `extras` (fields that come into the offer, or with None stay out of it),
-    `base` (what the image's transfer is made against), `transfer` and `raw` (handlers of it and of the image itself);
-    look at `reports`. Its clock is `ahead_s` ahead. Serves on 127.0.0.1."""
+    `base` (what the image's transfer is made against), `transfer` and `raw` (handlers of it and of the image itself),
+    `order` (which operation a check-in of that body is answered with, None for none), `files` (contents by their path
+    below /files/); look at `reports`. Its clock is `ahead_s` ahead; with `silent_in_trial` a device in a trial gets
+    nothing. Serves on 127.0.0.1."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
@@ -62,15 +65,20 @@ class Impostor:
         self.base = b""
         self.transfer: Any = None
         self.raw: Any = None
+        self.order: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda check: None
+        self.files: dict[str, bytes] = {}
         self.reports: list[dict[str, Any]] = []
         self.checks: list[dict[str, Any]] = []
         self.forge_mac = False
         self.ahead_s = 0
+        self.silent_in_trial = False
 
     async def __aenter__(self) -> Impostor:
         app = web.Application()
         app.router.add_post("/device/v1/check", self._check)
         app.router.add_post("/device/v1/report", self._report)
+        app.router.add_post("/device/v1/operation", self._operation)
+        app.router.add_get("/files/{path:.+}", self._file)
         app.router.add_get("/device/v1/transfers/it", self._transfer)
         app.router.add_get("/device/v1/transfers/image", self._image)
         self._runner = web.AppRunner(app, shutdown_timeout=0)
@@ -85,10 +93,15 @@ class Impostor:
 
     async def _check(self, request: web.Request) -> web.Response:
         self.checks.append(await request.json())
+        if self.silent_in_trial and self.checks[-1]["state"] == "trial":
+            return web.Response(status=503)
+        if order := self.order(self.checks[-1]):
+            return await self._signed(request, 200, json.dumps({"operation": order}).encode())
         if self.offer is None or self.checks[-1]["state"] == "trial" or self._has_confirmed(self.checks[-1]):
             return await self._signed(request, 204, b"")
         data, signature = (base64.b64encode(part).decode() for part in self.offer)
-        paths = {"transfer": "/device/v1/transfers/it", "image": "/device/v1/transfers/image"}
+        runs = self.checks[-1]["image"] or ""
+        paths = {"transfer": f"/device/v1/transfers/it?runs={runs}", "image": "/device/v1/transfers/image"}
         offer = {"manifest": data, "signature": signature, **paths, **self.extras}
         offer = {name: value for name, value in offer.items() if value is not None}
         return await self._signed(request, 200, json.dumps({"offer": offer}).encode())
@@ -100,6 +113,12 @@ class Impostor:
     async def _report(self, request: web.Request) -> web.Response:
         self.reports.append(await request.json())
         return await self._signed(request, 204, b"")
+
+    async def _operation(self, request: web.Request) -> web.Response:
+        return await self._signed(request, 200, json.dumps({"stop": False}).encode())
+
+    async def _file(self, request: web.Request) -> web.Response:
+        return web.Response(body=self.files[request.match_info["path"]])
 
     async def _transfer(self, request: web.Request) -> web.StreamResponse:
         if self.transfer:

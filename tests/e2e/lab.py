@@ -65,9 +65,11 @@ def make_flash(
     device: str = "kettle-7",
     start: bytes | None = None,
     files: dict[str, bytes] | None = None,
+    frozen: bool = False,
     **settings: object,
 ) -> Path:
-    """A factory-fresh board on 1.0.0, provisioned as the tool does it."""
+    """A factory-fresh board on 1.0.0, provisioned as the tool does it; without the package in its file system when that
+    is `frozen` in the image."""
     config = {
         "server": server,
         "group": group["id"],
@@ -83,7 +85,8 @@ def make_flash(
         **({"clock_s": int(time.time())} if server.startswith("https:") else {}),
         **settings,
     }
-    lying = {**board_files(), "/twinslot.json": json.dumps(config).encode(), **(files or {})}
+    package = {path: data for path, data in board_files().items() if not (frozen and path.startswith("/lib/"))}
+    lying = {**package, "/twinslot.json": json.dumps(config).encode(), **(files or {})}
     factory.make_flash(path, start or app_image("1.0.0"), lying)
     return path
 

@@ -228,6 +228,36 @@ async def test_confirmed_application_that_keeps_crashing_leaves_the_agent_alone_
     assert Flash(flash).boot == "ota_1"
 
 
+async def test_confirmed_release_that_begins_to_crash_is_kept_in_safe_mode_until_a_newer_one_comes(site: Site) -> None:
+    source = """
+def main():
+    import asyncio, twinslot
+    from twinslot import hw
+    if hw.load_record()["confirmed"]["version"] == "1.1.0":
+        raise OSError("sensor gone")
+    asyncio.run(twinslot.Agent().run())
+"""
+    flash = site.flash()
+    site.publish(own_image("1.1.0", source), "1.1.0")
+    async with Bench(flash) as bench:
+        await bench.confirmed("1.1.0")
+    async with Bench(flash) as bench:
+        await bench.says("safe mode: the application failed 5 times in a row")
+    assert bench.log.count("OSError: sensor gone") == 5
+    async with Bench(flash) as bench:
+        await bench.until(lambda: site.device().get("state") == "safe")
+        assert "sensor gone" not in bench.log
+        assert site.device()["version"] == "1.1.0"
+        site.publish(app_image("1.2.0"), "1.2.0")
+        await bench.confirmed("1.2.0")
+        await bench.until(lambda: site.device()["state"] == "idle")
+    assert bench.log.count("safe mode") == 1  # before the trial, in which the application runs
+    async with Bench(flash) as bench:
+        await bench.says("slot 0, 1.2.0, settled")
+    assert "safe mode" not in bench.log
+    assert (Flash(flash).boot, Flash(flash).states) == ("ota_0", {"ota_0": "VALID", "ota_1": "VALID"})
+
+
 async def test_safe_mode_is_left_once_the_application_works_again(site: Site) -> None:
     source = """
 import os

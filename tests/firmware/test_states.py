@@ -45,7 +45,9 @@ def alone(arms: int = 1, switched: bool = True, ended: str = "") -> dict[str, ob
         ("nothing going on", "settled", {}, 0, 0, [V, NONE], POWER),
         ("otadata erased", "settled", {}, 0, 0, [NONE, NONE], POWER),
         ("pending, but nothing on trial", "astray", {}, 0, 0, [P, V], HARD),
+        ("aborted, but nothing on trial", "astray", {}, 0, 0, [A, V], HARD),
         ("the bootloader fell back", "astray", {}, 0, 1, [V, V], POWER),
+        ("otadata lost, the other slot runs", "astray", {}, 1, 1, [NONE, NONE], POWER),
         ("first boot of a trial", "on_trial", trial(), 1, 1, [V, P], HARD),
         ("trial after a soft reset", "on_trial", trial(), 1, 1, [V, P], SOFT),
         ("aborted, but the old image is damaged", "on_trial", trial(), 1, 0, [V, A], POWER),
@@ -71,7 +73,7 @@ def test_boot_is_judged_by_the_first_line_that_fits(
     what: str, event: str, about: dict, running: int, boot: int, slots: list, cause: int
 ) -> None:
     for specification_state in (V, A, NONE):  # left by earlier trials, and of no meaning for an image
-        assert states.judge_boot(about, running, boot, slots, specification_state, cause) == event, what
+        assert states.judge_boot(about, 0, running, boot, slots, specification_state, cause) == event, what
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_boot_with_a_specification_on_trial_is_judged_by_what_boot_py_left(
     what: str, event: str, about: dict, specification_state: int | None, cause: int
 ) -> None:
     for slots in ([V, V], [NONE, V], [A, V]):
-        assert states.judge_boot(about, 1, 1, slots, specification_state, cause) == event, what
+        assert states.judge_boot(about, 1, 1, 1, slots, specification_state, cause) == event, what
 
 
 @pytest.mark.parametrize(
