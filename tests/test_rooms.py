@@ -26,6 +26,7 @@ RULES: dict[str, tuple[set[str], bool]] = {
     "sim/twinslot_sim/port": (set(), True),  # runs on the simulated chip; these modules *are* its hardware
     "sim/twinslot_sim/apps": ({"twinslot"}, False),  # runs on the simulated chip
     "tools": ({"twinslot_tools", "twinslot_sim"}, False),
+    "tools/make_power_loss.py": ({"twinslot"}, False),  # the table of states, for the docs
     "tools/twinslot_tools/on_board": ({"twinslot"}, True),  # runs on the board, through its prompt
     "tools/twinslot_tools/commands/server.py": ({"twinslot_tools", "twinslot_host"}, False),
     "tools/twinslot_tools/commands/transfer.py": ({"twinslot_tools", "twinslot_host"}, False),
