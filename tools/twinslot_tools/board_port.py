@@ -16,6 +16,8 @@ from twinslot_tools.console_lines import Lines
 from twinslot_tools.errors import BoardFailed, NoDevice
 
 RETRY_S = 0.2
+INTERRUPTS = 3
+"""A board that is just starting does not hear mpremote's only Ctrl-C: so often it is sent."""
 SCRIPTS = Path(__file__).parent / "on_board"
 _USUAL_PORTS = ("ttyUSB*", "ttyACM*", "cu.usb*", "cu.wchusb*", "cu.SLAB*")
 _BUSY = "the port {} is in use by another program, such as a monitor or mpremote; end that first"
@@ -51,7 +53,13 @@ class BoardPort:
         can't run the scripts.
         """
         words = [word for script in scripts for word in ("run", str(SCRIPTS / f"{script}.py"), "+")]
-        said = (await self._mpremote(*words[:-1], silence_s=silence_s)).splitlines()
+        for left in reversed(range(INTERRUPTS)):
+            try:
+                said = (await self._mpremote(*words[:-1], silence_s=silence_s)).splitlines()
+                break
+            except _Deaf:
+                if not left:
+                    raise
         told: dict[str, Any] = {}
         try:
             for line in said:
@@ -150,6 +158,10 @@ class BoardPort:
         return "".join(said)
 
 
+class _Deaf(NoDevice):
+    """Something is there, and does not come to its prompt."""
+
+
 class _Opened:
     """The port, open for us alone within `with`, as a file descriptor that does not block. Raises `NoDevice`."""
 
@@ -240,7 +252,7 @@ def _failure(path: str, said: str) -> NoDevice | BoardFailed:
     if "failed to access" in said:
         return _no_access(path)
     if "could not enter raw repl" in said or "could not exec" in said or "raw paste" in said:
-        return NoDevice(_silent(path))
+        return _Deaf(_silent(path))
     if "EOF reception" in said:
         return BoardFailed(_cut_off(path))
     if "SerialException" in said or "Input/output error" in said or "termios.error" in said:
