@@ -1,6 +1,7 @@
 # Twinslot's main.py, written anew whenever the board is provisioned: for one of your own, delete this line.
 #
-# Starts the application: a module `app` with a function `main()`, frozen in the image or a file on the board.
+# Starts the application: a module `app` with a function `main()`, from a bundle, frozen in the image, or a file on the
+# board.
 #
 # Without a configuration the board says so, and waits at its prompt to be provisioned.
 #

@@ -88,7 +88,7 @@ class Agent:
     """Keeps the board up to date: `await agent.run()` beside the application's own tasks, for as long as it runs.
 
     The hooks may be plain functions or asynchronous ones:
-    - `on_progress(done, size)` in bytes, while an image is fetched;
+    - `on_progress(done, size)` in bytes, while an image or a bundle is fetched;
     - `consent(version)` returns whether that version may be installed now; asked again at the next check-in;
     - `configure(specification)` is given the specification in force after each start, when there is one, before the
       self-test; in a trial an exception ends that;
@@ -97,7 +97,7 @@ class Agent:
     An exception in one of the first two ends that attempt; the next check-in makes another. `operation` is the "id" and
     "attempt" of the operation that runs, None when there is none. What else has no underscore is for the states.
 
-    Raises ConfigError when the board is not provisioned or has no second slot.
+    Raises ConfigError when the board is not provisioned.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Agent:
         self.record = _load_record(self.config.version, self.running)
         self.pace = Pace()
         self.writer = Writer()
-        self.liaison = Liaison(self.config, self.record, self.pace, hw.Slot(1 - self.running).size, self.safe)
+        self.liaison = Liaison(self.config, self.record, self.pace, self.safe)
         self.release: dict = {}  # checked and accepted, as the record has it
         self.transfer_path = ""
         self.image_path = ""

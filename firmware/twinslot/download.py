@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .hw import App, Slot
     from .slots import Writer
 
-    Progress = Callable[[int], Awaitable[None]]
+    Progress = Callable[[int, int], Awaitable[None]]
 
 _RIGHT = const(0)
 _WANTED = const(1)
@@ -61,7 +61,7 @@ class Download:
         self._gained = 0  # what the connections have brought so far: the index, segments
 
     async def run(self, client: "Client", progress: "Progress") -> None:
-        """Each segment in the slot is as the index says. `progress(bytes so far)` is awaited after each sector.
+        """Each segment in the slot is as the index says. `progress(bytes so far, bytes)` is awaited after each sector.
 
         Raises TransferError when it is not to be had so, Unreachable when the connection fails.
         """
@@ -103,7 +103,7 @@ class Download:
             else:
                 self._wanted[number] = _WANTED
         if self._done:
-            await self._progress(self._done)
+            await self._progress(self._done, self._size)
 
     async def _all(self, mark: int) -> None:
         """No segment has this mark any more. A connection that breaks, and had brought something, is made anew."""
@@ -167,7 +167,7 @@ class Download:
                     got += n
             digest.update(part)
             await self._writer.write(self._slot, number * SEGMENT + at, len(part))
-            await self._progress(self._done + at + len(part))
+            await self._progress(self._done + at + len(part), self._size)
         if kind == PATCH or kind == DEFLATE:
             await source.end()
         return digest.digest()[:8] == self._index.digest(number)

@@ -2,6 +2,7 @@
 something about leaves it as a class of `errors`."""
 
 import struct
+import sys
 import time
 
 import machine
@@ -9,12 +10,14 @@ from esp32 import NVS, Partition
 from micropython import const
 
 from . import otadata, record
-from .errors import ConfigError, NotBootable, RecordUnreadable, TransferError, TwinslotError
+from .errors import NotBootable, RecordUnreadable, TransferError, TwinslotError
 
 _RECORD = "state"
 _FLOOR = "floor"
 _CRASHES = "crashes"
-_SPECIFICATION_STATE = "spec_state"  # boot/boot.py has the same name
+_SPECIFICATION_STATE = "spec_state"  # boot/boot.py has the same names
+_TREE = "tree"
+_TREES = ("/app_a", "/app_b")
 OPERATION = "operation"
 OPERATION_MAX_BYTES = 1280
 _NVS_NOT_FOUND = const(-0x1102)
@@ -29,9 +32,11 @@ def _partition(which: "int | str") -> Partition:
 
 def _slot_index(partition: Partition) -> int:
     label = partition.info()[4]
-    if label not in _APP_SLOTS:
-        raise ConfigError("this board's partition table has no second app slot ({} runs)".format(label))
-    return _APP_SLOTS.index(label)
+    return _APP_SLOTS.index(label) if label in _APP_SLOTS else 0
+
+
+def _running_label() -> str:
+    return _partition(Partition.RUNNING).info()[4]
 
 
 class App:
@@ -53,10 +58,7 @@ class Slot(App):
     def __init__(self, index: int) -> None:
         if index == running_slot():
             raise TwinslotError("the running slot is never written")
-        try:
-            super().__init__(_APP_SLOTS[index])
-        except OSError:
-            raise ConfigError("this board's partition table has no second app slot")
+        super().__init__(_APP_SLOTS[index])
         self.index = index
 
     def write_sector(self, sector: int, buffer: memoryview) -> None:
@@ -84,8 +86,16 @@ class Slot(App):
 
 
 def running_slot() -> int:
-    """0 or 1: the slot whose code this is. Raises ConfigError on a board without two slots."""
+    """0 or 1: the slot whose code this is; 0 on a board without two slots."""
     return _slot_index(_partition(Partition.RUNNING))
+
+
+def free_slot_size() -> int:
+    """Bytes of the slot that is not running; 0 on a board without two slots."""
+    if _running_label() not in _APP_SLOTS:
+        return 0
+    found = Partition.find(Partition.TYPE_APP, label=_APP_SLOTS[1 - running_slot()])
+    return found[0].info()[3] if found else 0
 
 
 def boot_slot() -> int:
@@ -123,8 +133,11 @@ def keep_running() -> None:
     Where otadata names the other slot (the bootloader fell back from it), confirming alone would make that one valid,
     perhaps broken (tests/e2e/test_traps.py), and where it names none, fail; so the running slot is selected first. What
     is confirmed already is left alone: a sector whose erase was cut short may read otherwise in the next moment.
-    Raises TransferError when flash does not keep it; then it is to be done again.
+    Where there is no second slot, there is nothing to do. Raises TransferError when flash does not keep it; then it is
+    to be done again.
     """
+    if not free_slot_size():
+        return
     running = running_slot()
     selected, state = boot_slot() == running, slot_states()[running]
     if selected and state == otadata.VALID:
@@ -179,24 +192,52 @@ def set_crashes(count: int) -> None:
 
 
 def specification_state() -> "int | None":
-    """How far the trial of a specification that came alone is: NEW, PENDING_VERIFY, ABORTED as in otadata; VALID when
-    it was confirmed, None before the first."""
-    return _number(_SPECIFICATION_STATE)
+    """How far the trial of a release without an image is: NEW, PENDING_VERIFY, ABORTED as in otadata; VALID when it was
+    confirmed, None before the first."""
+    number = _number(_SPECIFICATION_STATE)
+    return None if number is None else number & 7
 
 
-def try_specification() -> None:
-    """The next boot that is not a soft reset is the trial of the specification that the record names. Raises
-    TransferError when NVS does not take that."""
+def try_specification(tree: int) -> None:
+    """The next boot that is not a soft reset is the trial of the specification that the record names, and of the
+    `tree`, 0 for none. Raises TransferError when NVS does not take that."""
     # CUT: as it was, and the next boot tries again, or gives up after four times; or NEW, and the next boot is its
     # trial.
-    keep(_SPECIFICATION_STATE, otadata.NEW)
+    keep(_SPECIFICATION_STATE, otadata.NEW + 8 * tree)
 
 
 def keep_specification() -> None:
-    """No specification is on trial."""
-    if specification_state() == otadata.PENDING_VERIFY:
-        # CUT: pending, or aborted by the next boot; the record names no trial, and that decides.
+    """Neither a specification nor a tree is on trial, nor will the next boot try one."""
+    if specification_state() in (otadata.NEW, otadata.PENDING_VERIFY):
+        # CUT: as it was, or aborted by the next boot; the record decides: it names no trial, or undoes it once more.
         _keep_or_forget(_SPECIFICATION_STATE, otadata.VALID)
+
+
+running_tree = next((1 + at for at, folder in enumerate(_TREES) if folder in sys.path), 0)
+"""The tree that boot.py has put into `sys.path`, 1 or 2; 0 for none."""
+
+
+def kept_tree() -> int:
+    """The tree that runs when none is on trial, 1 or 2; 0 for none."""
+    tree = _number(_TREE)
+    return tree if tree in (1, 2) else 0
+
+
+def keep_tree(tree: int) -> None:
+    """That is `kept_tree()`. Raises TransferError when NVS does not take it."""
+    if kept_tree() != tree:
+        # CUT: the tree is on trial still, and gets another one; or it is kept, which the next boot records.
+        keep(_TREE, tree)
+
+
+def free_tree() -> int:
+    """The tree that may be written beside the one that is kept."""
+    return 2 if kept_tree() == 1 else 1
+
+
+def tree_root(tree: int) -> str:
+    """The folder of the tree, with a slash at its end; "/" for none."""
+    return _TREES[tree - 1] + "/" if tree else "/"
 
 
 def load_operation() -> bytes:
@@ -207,12 +248,12 @@ def load_operation() -> bytes:
 
 def image_on_trial() -> bool:
     """Whether the running image has yet to be confirmed."""
-    label = _partition(Partition.RUNNING).info()[4]
+    label = _running_label()
     return label in _APP_SLOTS and slot_states()[_APP_SLOTS.index(label)] in otadata.UNPROVEN
 
 
 def on_trial() -> bool:
-    """Whether what runs, the image or its specification, has yet to be confirmed."""
+    """Whether what runs, the image, its specification or its tree, has yet to be confirmed."""
     return specification_state() == otadata.PENDING_VERIFY or image_on_trial()
 
 

@@ -13,7 +13,7 @@ from micropython import const
 
 from . import folders, mip, packages
 from .document import Document
-from .errors import PackageError, Unreachable
+from .errors import PackageError, TransferError, Unreachable
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ async def install(fetch: "Fetch", order: dict, progress: "Progress", say: "Say")
     gc.collect()
     try:
         await _Installation(fetch, progress, say).run(order)
-    except Unreachable as error:
+    except (TransferError, Unreachable) as error:
         raise PackageError(str(error))
     except OSError as error:
         raise PackageError("the file system: {}".format(error))
@@ -64,7 +64,7 @@ def uninstall(name: str, version: str, again: bool) -> None:
 def _clear(store: folders.Folders) -> None:
     """What the index does not name is gone; when flash does not let go of it, the next operation tries again."""
     try:
-        for _ in store.sweep(store.entries()):
+        for _ in store.sweep_unnamed(store.entries()):
             pass
     except OSError:
         pass
@@ -109,7 +109,7 @@ class _Installation:
             pass  # it is installed; the next operation sweeps again
 
     async def _sweep(self, entries: "Index") -> None:
-        for _ in self._store.sweep(entries):
+        for _ in self._store.sweep_unnamed(entries):
             await asyncio.sleep(0)
 
     async def _plan(self, uri: str, sha256: str) -> mip.Plan:
@@ -169,8 +169,8 @@ class _Installation:
         sizes = []
         for path, uri, _ in plan.files:
             gc.collect()
-            sizes.append((path, await self._size(path, uri)))
-        self._store.check_space(folder, sizes)
+            sizes.append((folder + "/" + path, await self._size(path, uri)))
+        self._store.check_space(sizes)
         self._total = sum(size for _, size in sizes)
         self._say("{} files, {} bytes".format(len(sizes), self._total))
         for (path, uri, start), (_, size) in zip(plan.files, sizes):

@@ -8,10 +8,10 @@ from . import hw, keys
 from . import record as records
 from .errors import Refused
 from .hooks import settled
-from .liaison import random_id
+from .liaison import MICROPYTHON, MPY, random_id
 from .log import log
 from .manifest import Manifest, Rules
-from .specification import IMAGE, SPECIFICATION
+from .specification import SPECIFICATION, has_image, has_specification
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -30,17 +30,19 @@ async def judging(agent: "Agent") -> str:
         specification = _decoded(offer.get("specification"))
         rules = _rules(agent)
         manifest = await rules.check(data, signature, specification)
-        if manifest.kind != SPECIFICATION and not ("transfer" in offer and "image" in offer):
-            raise Refused("format", "an image without a transfer")
+        wanted = ("transfer", "image") if has_image(manifest.kind) else ("transfer",)
+        if manifest.kind != SPECIFICATION and not all(name in offer for name in wanted):
+            raise Refused("format", "an image or a bundle without a transfer")
     except Refused as refused:
         return _refuse(agent, data, refused)
     agent.transfer_path = str(offer.get("transfer") or "")
     agent.image_path = str(offer.get("image") or "")
-    agent.specification = specification if manifest.kind != IMAGE else b""
+    agent.specification = specification if has_specification(manifest.kind) else b""
     changes = manifest.added + manifest.retired
     agent.keys = b"".join(manifest.trusted(rules.trusted)) if changes else b""
     configured = keys.digest(agent.config) if changes else None
-    release = records.release(manifest, agent.record.confirmed, agent.running, offer.get("link"), configured)
+    kept, free_tree = agent.record.confirmed, hw.free_tree()
+    release = records.release(manifest, kept, agent.running, free_tree, offer.get("link"), configured)
     if agent.consent and not await settled(agent.consent(manifest.version)):
         log("not now:", manifest.version)
         await agent.liaison.tell("deferred", release)
@@ -65,7 +67,9 @@ def _rules(agent: "Agent") -> Rules:
         keys.trusted(agent.config, confirmed),
         agent.config.app,
         agent.liaison.chip,
-        hw.Slot(1 - agent.running).size,
+        agent.liaison.slot_size,
+        MPY,
+        MICROPYTHON,
         confirmed["sequence"],
         confirmed["security"],
         agent.record.failed,

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .record import Record
 
 _WIFI_WAIT_S = const(20)
+MPY: int = sys.implementation._mpy & 0xFFFF  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
+MICROPYTHON = tuple(sys.implementation.version[:3])
+"""The format of `.mpy` files that this board loads, and its MicroPython's version."""
 NO_PACKAGES = "4f53cda18c2baa0c"
 """The digest of an inventory without packages."""
 
@@ -39,17 +42,17 @@ def random_id() -> str:
 
 class Liaison:
     """`offer` is the server's last one, not yet checked, empty for none; `orders` is what else was in its answer;
-    `client` fetches transfers; `chip` is the chip's id; `trusted` are the fingerprints of the keys that count while the
-    record keeps `confirmed`."""
+    `client` fetches transfers; `chip` is the chip's id, `slot_size` the free slot's, 0 for none; `trusted` are the
+    fingerprints of the keys that count while the record keeps `confirmed`."""
 
-    def __init__(self, config: "Config", record: "Record", pace: "Pace", slot_size: int, safe: bool) -> None:
+    def __init__(self, config: "Config", record: "Record", pace: "Pace", safe: bool) -> None:
         self._config = config
         self._record = record
         self._pace = pace
         self._clock = Clock(config.clock_s if config.ca else 0)
         self._server = Server(config)
         self.chip = hw.chip_id()
-        self._slot_size = slot_size
+        self.slot_size = hw.free_slot_size()
         self._safe = safe
         self.confirmed: dict = {}
         self.trusted: "list[str]" = []
@@ -81,9 +84,12 @@ class Liaison:
             "confirmed_version": confirmed["version"],
             "sequence": confirmed["sequence"],
             "state": "trial" if self._record.trial else "safe" if self._safe else "idle",
-            "image": running["sha256"],
+            "image": self._record.image,
+            "bundle": self._record.bundle if hw.running_tree else None,
+            "mpy": MPY,
+            "micropython": "{}.{}.{}".format(*MICROPYTHON),
             "chip": self.chip,
-            "slot_size": self._slot_size,
+            "slot_size": self.slot_size,
             "free_heap": gc.mem_free(),
             "reset_cause": hw.reset_cause(),
             "trusted": self.trusted,

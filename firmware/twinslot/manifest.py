@@ -5,23 +5,29 @@ from hashlib import sha256
 
 from . import rsa
 from .errors import Refused
-from .specification import BOTH, IMAGE, MAX_BYTES, SPECIFICATION, decode
+from .specification import BOTH, BUNDLE, IMAGE, MAX_BYTES, SPECIFICATION, decode, has_image, has_specification
 
 _HEAD = "<4sBBHIII32s"
 _HEAD_BYTES = 52
 _TAIL = "<H32s"
 _TAIL_BYTES = 34
+_NEEDS = "<HBBB"
+_NEEDS_BYTES = 5
 _MAGIC = b"TWSM"
 _FORMAT = 1
 _NO_IMAGE = (0xFFFF, 0, 0, bytes(32))
+_KINDS = (IMAGE, SPECIFICATION, BOTH, BUNDLE, BUNDLE | BOTH)
 _KEYS = 4  # of the kind's byte: the release changes the trusted keys
+_LIST_MAX_BYTES = 8192
+_ANY_CHIP = 0xFFFF
 _ADDED_MAX = 3
 _TRUSTED_MAX = 4
 
 
 class Manifest:
-    """What was signed. `sha256` is the image's, raw bytes; sizes are bytes; `specification_size` is 0 for none; `added`
-    are moduli, `retired` the SHA-256 of moduli."""
+    """What was signed. `sha256` is the image's, or that of the bundle's list, raw bytes; sizes are bytes;
+    `specification_size` is 0 for none; `mpy` and `micropython` are what a bundle needs, 0 and (0, 0, 0) for anything;
+    `added` are moduli, `retired` the SHA-256 of moduli."""
 
     def __init__(self, data: bytes) -> None:
         """Raises Refused("format") when `data` is no manifest of this format, to the last byte."""
@@ -32,20 +38,27 @@ class Manifest:
         )
         keys = self.kind & _KEYS
         self.kind -= keys
-        if magic != _MAGIC or format_ != _FORMAT or self.kind > BOTH or not self.sequence:
+        if magic != _MAGIC or format_ != _FORMAT or self.kind not in _KINDS or not self.sequence:
             raise Refused("format", "not a manifest of format 1")
         if self.kind == SPECIFICATION and (self.chip, self.security, self.size, self.sha256) != _NO_IMAGE:
             raise Refused("format", "an image with a specification that comes alone")
         self.app, at = _text(data, _HEAD_BYTES)
         self.version, at = _text(data, at)
         self.specification_size, self.specification_sha256 = 0, b""
-        if self.kind != IMAGE:
+        if has_specification(self.kind):
             if len(data) - at < _TAIL_BYTES:
                 raise Refused("format", "too short")
             self.specification_size, self.specification_sha256 = struct.unpack_from(_TAIL, data, at)
             if not 1 <= self.specification_size <= MAX_BYTES:
                 raise Refused("format", "a specification of {} bytes".format(self.specification_size))
             at += _TAIL_BYTES
+        self.mpy, self.micropython = 0, (0, 0, 0)
+        if self.kind & BUNDLE:
+            if len(data) - at < _NEEDS_BYTES:
+                raise Refused("format", "too short")
+            self.mpy, *oldest = struct.unpack_from(_NEEDS, data, at)
+            self.micropython = tuple(oldest)
+            at += _NEEDS_BYTES
         self.added, self.retired = [], []
         if keys:
             self.added, at = _parts(data, at, rsa.SIZE_BYTES)
@@ -93,8 +106,15 @@ def _text(data: bytes, at: int) -> "tuple[str, int]":
         raise Refused("format", "a name that is not UTF-8")
 
 
+def _loads(has: int, needs: int) -> bool:
+    """Whether what loads `.mpy` files of the format `has` loads those of the format `needs`, 0 for any."""
+    native = needs >> 10
+    return not needs or (has ^ needs) & (0xFFFF if native else 0xFF) == 0
+
+
 class Rules:
-    """What this device accepts: fixed by provisioning, by the chip, and by what it has confirmed and seen fail."""
+    """What this device accepts: fixed by provisioning, by the chip, by its MicroPython, and by what it has confirmed
+    and seen fail. `slot_size` is 0 without a second slot."""
 
     def __init__(
         self,
@@ -102,6 +122,8 @@ class Rules:
         app: str,
         chip: int,
         slot_size: int,
+        mpy: int,
+        micropython: "tuple[int, ...]",
         confirmed_sequence: int,
         confirmed_security: int,
         failed_sequence: int,
@@ -110,6 +132,8 @@ class Rules:
         self.app = app
         self.chip = chip
         self.slot_size = slot_size
+        self.mpy = mpy
+        self.micropython = micropython
         self.confirmed_sequence = confirmed_sequence
         self.confirmed_security = confirmed_security
         self.failed_sequence = failed_sequence
@@ -123,15 +147,18 @@ class Rules:
         else:
             raise Refused("signature", "no trusted key made it")
         m = Manifest(data)
-        image = m.kind != SPECIFICATION
+        image, bundle, content = has_image(m.kind), m.kind & BUNDLE, m.kind != SPECIFICATION
         for refused, reason, detail in (
             (m.app != self.app, "application", m.app),
-            (image and m.chip != self.chip, "chip", m.chip),
+            (image and not self.slot_size, "slot", "this board's partition table has no second app slot"),
+            (content and m.chip != self.chip and not (bundle and m.chip == _ANY_CHIP), "chip", m.chip),
+            (bundle and not _loads(self.mpy, m.mpy), "mpy", m.mpy),
+            (bundle and self.micropython < m.micropython, "micropython", m.micropython),
             (m.sequence <= self.confirmed_sequence, "sequence", m.sequence),
-            (image and m.security < self.confirmed_security, "security_version", m.security),
+            (content and m.security < self.confirmed_security, "security_version", m.security),
             (m.sequence <= self.failed_sequence, "failed_before", m.sequence),
-            (image and not 0 < m.size <= self.slot_size, "size", m.size),
-            (m.kind != IMAGE and not m.names(specification), "specification", "not what was signed"),
+            (content and not 0 < m.size <= (_LIST_MAX_BYTES if bundle else self.slot_size), "size", m.size),
+            (has_specification(m.kind) and not m.names(specification), "specification", "not what was signed"),
             (
                 m.added + m.retired and not 1 <= len(m.trusted(self.trusted)) <= _TRUSTED_MAX,
                 "keys",

@@ -12,11 +12,10 @@ from hashlib import sha256
 
 from . import uris
 from .errors import PackageError
+from .files import PATH_MAX, is_path, module
 
 _FILES_MAX = 64
 _DOCUMENTS_MAX = 16
-_PATH_MAX = 128
-_DEPTH_MAX = 8
 _TEXT_MAX = 64
 _HEX = "0123456789abcdef"
 _HASH_MIN = 8
@@ -36,19 +35,11 @@ def checked_name(text: object) -> str:
 
 def checked_path(path: str) -> str:
     """The path, which is one inside a package's folder, and takes nothing's place that the board needs."""
-    parts = path.split("/")
-    bad = len(path) > _PATH_MAX or len(parts) > _DEPTH_MAX or any(part in ("", ".", "..") for part in parts)
-    if bad or any(not " " <= c <= "~" or c == "\\" for c in path):
-        raise PackageError("no path for a file: " + repr(path[:_PATH_MAX]))
+    if not is_path(path):
+        raise PackageError("no path for a file: " + repr(path[:PATH_MAX]))
     if module(path).lower() in _OURS:
         raise PackageError("no package may bring " + path)
     return path
-
-
-def module(path: str) -> str:
-    """The top-level module that the file belongs to."""
-    first, slash, _ = path.partition("/")
-    return first if slash else first.rpartition(".")[0] or first
 
 
 class Plan:
@@ -172,7 +163,7 @@ def _checked_hash(path: str, start: object) -> str:
     """The beginning of a SHA-256, hex, or nothing."""
     if isinstance(start, str) and (not start or _HASH_MIN <= len(start) <= 64 and all(c in _HEX for c in start)):
         return start
-    raise PackageError("no SHA-256: that of " + path[:_PATH_MAX])
+    raise PackageError("no SHA-256: that of " + path[:PATH_MAX])
 
 
 def _pairs(package: dict, field: str) -> "list[list[str]]":

@@ -8,13 +8,16 @@
 | `report` | the body of a report that the server has not acknowledged, or null |
 
 A release is `version`, `sequence`, `security`, `sha256` (hex or null), `slot` (0 or 1), `place` (of its specification,
-0 or 1, or null for none), `keys` (the place of the keys to trust, 0 or 1, and the digest of the configured ones that
-they replace, as `keys.py` tells; or null for the configured ones). One on its way has also `kind` (what it carries; one
-that carries no image names the one that runs), `size` (bytes), `link` (where its file can be fetched for some minutes,
-empty for nowhere), `arms` (how often it was to be switched to), `switched` (whether the last of them was made: otadata
-alone can't tell, since a slot that an earlier trial left ABORTED looks the same), and `ended` (why its trial ended,
-when the device itself ended it). Records written before there were specifications have neither `kind` nor `place`: they
-are of images, without one. Those written before keys could change have no `keys`.
+0 or 1, or null for none), `bundle` (SHA-256 of the list of the bundle that was confirmed last, hex, or null for none),
+`keys` (the place of the keys to trust, 0 or 1, and the digest of the configured ones that they replace, as `keys.py`
+tells; or null for the configured ones). One on its way has no `bundle`. It has also `kind` (what it carries; one that
+carries no image names the slot that runs), `tree` (where its bundle lies, 1 or 2, or null for none; then `sha256` and
+`size` are the list's), `size` (bytes), `link` (where its file can be fetched for some minutes, empty for nowhere),
+`arms` (how often it was to be switched to), `switched` (whether the last of them was made: otadata alone can't tell,
+since a slot that an earlier trial left ABORTED looks the same), and `ended` (why its trial ended, when the device
+itself ended it). Records written before there were specifications have neither `kind` nor `place`: they are of images,
+without one. Those written before keys could change have no `keys`, those from before bundles neither `tree` nor
+`bundle`.
 
 Power loss: the record lies in NVS, where a write leaves the old value or the new one (ESP-IDF, "NVS: Structure of a
 Page"). Nothing in it is about flash that has not been written and read back before.
@@ -26,7 +29,7 @@ from binascii import hexlify, unhexlify
 
 from micropython import const
 
-from .specification import IMAGE, LINK_MAX_BYTES, SPECIFICATION, free_place, place
+from .specification import BUNDLE, LINK_MAX_BYTES, SPECIFICATION, free_place, has_image, has_specification, place
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -55,14 +58,20 @@ def salvaged(version: str, floor: "tuple[int, int, int, list | None] | None") ->
 
 
 def release(
-    manifest: "Manifest", confirmed: dict, running: int, link: object = None, configured: "str | None" = None
+    manifest: "Manifest",
+    confirmed: dict,
+    running: int,
+    free_tree: int,
+    link: object = None,
+    configured: "str | None" = None,
 ) -> dict:
-    """A release on its way, not switched to yet, to a board that keeps `confirmed` and runs the slot `running`. `link`
-    is the offer's, which nobody has signed; `configured` the digest of the configured keys, None for a release that
-    changes no keys."""
+    """A release on its way, not switched to yet, to a board that keeps `confirmed`, runs the slot `running` and has the
+    tree `free_tree` for a bundle. `link` is the offer's, which nobody has signed; `configured` the digest of the
+    configured keys, None for a release that changes no keys."""
     kept = confirmed.get("keys")
     alone = manifest.kind == SPECIFICATION
-    if manifest.kind == IMAGE or not isinstance(link, str) or len(json.dumps(link).encode()) > LINK_MAX_BYTES:
+    linked = has_specification(manifest.kind) and not manifest.kind & BUNDLE and isinstance(link, str)
+    if not linked or len(json.dumps(link).encode()) > LINK_MAX_BYTES:
         link = ""
     return {
         "version": manifest.version,
@@ -70,9 +79,10 @@ def release(
         "security": confirmed["security"] if alone else manifest.security,
         "size": manifest.size,
         "sha256": confirmed["sha256"] if alone else hexlify(manifest.sha256).decode(),
-        "slot": running if alone else 1 - running,
+        "slot": 1 - running if has_image(manifest.kind) else running,
+        "tree": free_tree if manifest.kind & BUNDLE else None,
         "kind": manifest.kind,
-        "place": confirmed.get("place") if manifest.kind == IMAGE else free_place(confirmed.get("place")),
+        "place": free_place(confirmed.get("place")) if has_specification(manifest.kind) else confirmed.get("place"),
         "keys": [free_place(kept and kept[0]), configured] if configured else kept,
         "link": link,
         "arms": 0,
@@ -144,6 +154,16 @@ class Record:
         """What runs while the agent is idle or in a trial."""
         return self.trial or self.confirmed
 
+    @property
+    def image(self) -> "str | None":
+        """The SHA-256 of the image that runs then, hex; None when it is not known."""
+        return (self.confirmed if self.trial.get("tree") else self.running)["sha256"]
+
+    @property
+    def bundle(self) -> "str | None":
+        """The SHA-256 of the list of the bundle that runs then, hex; None for none."""
+        return self.trial["sha256"] if self.trial.get("tree") else self.confirmed.get("bundle")
+
     def begin(self, release: dict) -> None:
         """`release`, which lies in its slot and in its place, and was read back, is on its way."""
         # CUT: no trial yet, so the next boot is idle, and the next download finds every sector right.
@@ -175,11 +195,12 @@ class Record:
     def confirm(self, report_id: str) -> None:
         """The trial's release is the confirmed one, and that is to be reported."""
         trial = self.trial
-        confirmed: dict = {key: trial[key] for key in ("version", "sequence", "security", "sha256", "slot")}
+        confirmed: dict = {key: trial[key] for key in ("version", "sequence", "security", "slot")}
+        confirmed["sha256"], confirmed["bundle"] = self.image, self.bundle
         confirmed["place"] = place(self.confirmed, trial, True)
         confirmed["keys"] = trial.get("keys", self.confirmed.get("keys"))
-        # CUT: an image is valid in otadata, on trial here; the next boot finds that and confirms again. A specification
-        # alone is on trial still, and gets another one.
+        # CUT: an image is valid in otadata, or a tree kept by boot.py, on trial here; the next boot finds that and
+        # confirms again. A specification alone is on trial still, and gets another one.
         self._store(confirmed=confirmed, trial=None, report=_report(report_id, "confirmed", trial, ""))
 
     def fail(self, report_id: str, event: str, reason: str) -> None:

@@ -12,11 +12,23 @@ put into the other. What is in force, and so what the application is given:
 IMAGE = 0
 SPECIFICATION = 1
 BOTH = 2
-"""The kinds of releases, by what they carry (docs/protocol.md, "Manifest")."""
+BUNDLE = 8
+"""The kinds of releases, by what they carry (docs/protocol.md, "Manifest"). A bundle with a specification is
+`BUNDLE | BOTH`."""
 
 MAX_BYTES = 2048
 LINK_MAX_BYTES = 512
 """Of a link as JSON, with its quotes. A longer one is left out: the record would not hold it."""
+
+
+def has_image(kind: int) -> bool:
+    """Whether a release of that kind carries an image."""
+    return kind in (IMAGE, BOTH)
+
+
+def has_specification(kind: int) -> bool:
+    """Whether a release of that kind carries a specification."""
+    return kind & ~BUNDLE != IMAGE
 
 
 def decode(data: "bytes | memoryview") -> object:
@@ -33,7 +45,7 @@ def free_place(kept: "int | None") -> int:
 
 def place(confirmed: dict, trial: dict, trial_runs: bool) -> "int | None":
     """Where the specification in force lies, None when there is none. `trial` is the record's, empty for none."""
-    brings = trial_runs and trial.get("kind", IMAGE) != IMAGE
+    brings = trial_runs and has_specification(trial.get("kind", IMAGE))
     return (trial if brings else confirmed).get("place")
 
 

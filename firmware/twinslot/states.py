@@ -5,7 +5,7 @@ Each state is a coroutine of the agent, which returns the event that ended it.
 
 from . import otadata
 from .errors import TwinslotError
-from .specification import IMAGE, SPECIFICATION
+from .specification import IMAGE, has_image
 
 # fmt: off
 TABLE = {
@@ -19,6 +19,7 @@ TABLE = {
     ("booting",     "astray"):         "settling",     # what runs is kept, but otadata or the record says otherwise
 
     ("settling",    "settled"):        "idle",         # both say it now
+    ("settling",    "unkept"):         "resetting",    # but for the tree, which the next boot changes
 
     ("idle",        "nothing"):        "idle",         # to be asked again after a wait
     ("idle",        "offered"):        "judging",      # a release
@@ -70,21 +71,23 @@ class Machine:
         return following
 
 
-def runs(trial: dict, running: int, specification_state: "int | None") -> bool:
+def runs(trial: dict, running: int, running_tree: int, specification_state: "int | None") -> bool:
     """Whether what runs is the release on trial.
 
-    `trial` is the record's, empty for none; `running` the running slot; `specification_state` what boot.py keeps of
-    a specification that comes alone, None before the first.
+    `trial` is the record's, empty for none; `running` the running slot, `running_tree` the running tree, 0 for none;
+    `specification_state` what boot.py keeps of a release without an image, None before the first.
     """
-    if trial.get("kind", IMAGE) == SPECIFICATION:
-        return specification_state == otadata.PENDING_VERIFY
-    return bool(trial) and trial["slot"] == running
+    if has_image(trial.get("kind", IMAGE)):
+        return bool(trial) and trial["slot"] == running
+    return specification_state == otadata.PENDING_VERIFY and (trial.get("tree") or running_tree) == running_tree
 
 
 def judge_boot(
     trial: dict,
     kept: int,
+    kept_tree: int,
     running: int,
+    running_tree: int,
     boot: int,
     slots: "list[int | None]",
     specification_state: "int | None",
@@ -92,16 +95,19 @@ def judge_boot(
 ) -> str:
     """The event that a boot is. The first line that fits decides.
 
-    `trial`, `running` and `specification_state` are as for `runs`; `kept` is the confirmed release's slot, -1 when the
-    record was lost; `boot` the slot that otadata selects, 0 or 1; `slots` the otadata states of both; `cause` the reset
-    cause.
+    `trial`, `running`, `running_tree` and `specification_state` are as for `runs`; `kept` is the confirmed release's
+    slot, -1 when the record was lost; `kept_tree` the tree that boot.py keeps to, 0 for none; `boot` the slot that
+    otadata selects, 0 or 1; `slots` the otadata states of both; `cause` the reset cause.
     """
     if not trial:
         pending = slots[running] in otadata.UNPROVEN or specification_state == otadata.PENDING_VERIFY
-        return "settled" if running == boot and kept in (running, -1) and not pending else "astray"
-    alone = trial.get("kind", IMAGE) == SPECIFICATION
+        kept_runs = running == boot and kept in (running, -1) and running_tree in (0, kept_tree)
+        return "settled" if kept_runs and not pending else "astray"
+    alone = not has_image(trial.get("kind", IMAGE))
     state = specification_state if alone else slots[trial["slot"]]
-    if runs(trial, running, specification_state):
+    if alone and trial.get("tree") and trial["tree"] == kept_tree:
+        return "half_confirmed"
+    if runs(trial, running, running_tree, specification_state):
         return "half_confirmed" if state == otadata.VALID and boot == running else "on_trial"
     if state == otadata.NEW and not alone:  # a boot.py that knows of no specifications leaves NEW as it is, for ever
         return "half_switched"
@@ -114,6 +120,8 @@ def judge_boot(
     return "half_switched"
 
 
-def why_undone(trial: dict, cause: int) -> str:
+def why_undone(trial: dict, specification_state: "int | None", cause: int) -> str:
     """The reason to report for a trial that a boot ended, or never began."""
+    if not has_image(trial.get("kind", IMAGE)) and specification_state == otadata.NEW:
+        return "boot.py"
     return trial["ended"] or {POWER_ON: "power", WATCHDOG: "watchdog"}.get(cause, "crash")

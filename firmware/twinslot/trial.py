@@ -8,12 +8,12 @@ from micropython import const
 from . import hw, states
 from .configuration import took
 from .errors import Rejected, TwinslotError, Unreachable
-from .hooks import settled
+from .hooks import load, settled
 from .liaison import random_id
 from .log import log
 from .otadata import PENDING_VERIFY
 from .pace import jittered
-from .specification import IMAGE, SPECIFICATION
+from .specification import IMAGE, has_image
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -29,23 +29,23 @@ async def booting(agent: "Agent") -> str:
     if not record.trial and slots[agent.running] == PENDING_VERIFY and record.confirmed["slot"] != agent.running:
         record.begin_stray(hw.image_version(), agent.running)
     trial = record.trial
-    kept = record.confirmed["slot"]
-    event = states.judge_boot(trial, kept, agent.running, hw.boot_slot(), slots, specification_state, cause)
+    kept, tree = (record.confirmed["slot"], hw.kept_tree()), hw.running_tree
+    event = states.judge_boot(trial, *kept, agent.running, tree, hw.boot_slot(), slots, specification_state, cause)
     if event == "undone":
-        agent.failure = "rolled_back", states.why_undone(trial, cause)
-    runs = trial if states.runs(trial, agent.running, specification_state) else record.confirmed
+        agent.failure = "rolled_back", states.why_undone(trial, specification_state, cause)
+    runs = trial if states.runs(trial, agent.running, tree, specification_state) else record.confirmed
     log("slot {}, {}, {}".format(agent.running, runs["version"], event))
     return event
 
 
 async def settling(agent: "Agent") -> str:
-    """What runs is what boots, and is kept."""
+    """What runs is what boots, and is kept; or a tree runs that is not, until the board restarts."""
     hw.keep_running()
     hw.keep_specification()
     if agent.record.confirmed["slot"] != agent.running:
         agent.record.fall_back(random_id(), hw.image_version(), agent.running)
     agent.pace.outlive_trial()
-    return "settled"
+    return "settled" if hw.running_tree in (0, hw.kept_tree()) else "unkept"
 
 
 async def trial(agent: "Agent") -> str:
@@ -101,24 +101,30 @@ async def _works(agent: "Agent") -> bool:
 
 async def confirming(agent: "Agent") -> str:
     """The new release is kept."""
-    if agent.record.trial.get("kind", IMAGE) != SPECIFICATION:
+    tree = agent.record.trial.get("tree")
+    if has_image(agent.record.trial.get("kind", IMAGE)):
         hw.keep_running()
+    if tree:
+        hw.keep_tree(tree)
     agent.pace.outlive_trial()
     agent.record.confirm(random_id())
     hw.keep_specification()
     hw.set_crashes(0)
     log("confirmed", agent.record.confirmed["version"])
     agent.pace.pause_s = 0
+    if tree:
+        await _clear_free_tree(agent)
     return "confirmed"
 
 
 async def undoing(agent: "Agent") -> str:
     """The release is given up, and `agent.failure` is to be reported."""
     event, reason = agent.failure
-    version = agent.record.trial["version"]
+    version, tree = agent.record.trial["version"], agent.record.trial.get("tree")
     if hw.image_on_trial():  # what was on trial has selected this slot: boot.py began another trial
         agent.pace.outlive_trial()
     hw.keep_running()
+    hw.keep_specification()
     if event == "failed":
         agent.record.drop(random_id(), reason)
         agent.pace.back_off()
@@ -126,7 +132,15 @@ async def undoing(agent: "Agent") -> str:
         agent.record.fail(random_id(), event, reason)
         agent.pace.pause_s = 0  # the server is to know at once
     log("{} {}: {}".format(event.replace("_", " "), version, reason))
+    if tree and event != "failed":
+        await _clear_free_tree(agent)
     return "recorded"
+
+
+async def _clear_free_tree(agent: "Agent") -> None:
+    """The file system has its room again."""
+    root = hw.tree_root(hw.free_tree())
+    await load("twinslot.bundle").clear(root, agent.writer.sector)
 
 
 async def resetting(agent: "Agent") -> str:
