@@ -18,7 +18,7 @@ from twinslot.manifest import Rules
 
 with open(sys.argv[2]) as file:
     case = {name: unhexlify(value) for name, value in json.load(file).items()}
-rules = Rules([case["modulus"]], "kettle", 0, 0x180000, 0, 0, 0)
+rules = Rules([case["modulus"]], "kettle", 0, 0x180000, 6, (1, 25, 0), 0, 0, 0)
 refused, taken = 0, []
 
 

@@ -58,7 +58,7 @@ def slot(size, clock=None):
     return Slot(ERASED * ((size + SECTOR - 1) // SECTOR), clock)
 
 
-async def nothing(done):
+async def nothing(done, size):
     await asyncio.sleep(0)
 
 

@@ -347,7 +347,7 @@ async def test_user_name_and_password_go_to_their_origin_alone_and_into_no_messa
 async def test_too_large_a_package_is_said_before_anything_is_written(web: Web) -> None:
     web.files["/large.py"] = b"x" * 40_000
     before, after = await do(web, OLD, order("/large.py"), blocks=20)
-    assert after["reason"] == "needs 64 KiB, {} KiB are free".format(before["free"] * 4)
+    assert after["reason"] == "needs 65536 bytes, {} are free".format(before["free"] * 4096)
     assert after["operations"] == 0
     assert web.got("/large.py") == []
 

@@ -14,8 +14,11 @@ from twinslot.record import Record
 VECTORS = Path(__file__).parents[1] / "vectors"
 
 RELEASE = {"version": "1.1.0", "sequence": 7, "security": 1, "size": 9, "sha256": "aa", "slot": 1}
-ON_ITS_WAY = {**RELEASE, "kind": 0, "place": None, "keys": None, "link": "", "arms": 0, "switched": False, "ended": ""}
+ON_ITS_WAY = {**RELEASE, "kind": 0, "tree": None, "place": None, "keys": None, "link": ""}
+ON_ITS_WAY |= {"arms": 0, "switched": False, "ended": ""}
 KEPT = {key: ON_ITS_WAY[key] for key in ("version", "sequence", "security", "sha256", "slot", "place", "keys")}
+KEPT["bundle"] = None
+BUNDLE = {**ON_ITS_WAY, "kind": 8, "tree": 2, "sha256": "bb"}
 OLD_KEYS, NEW_KEYS = [0, "0123456789abcdef"], [1, "0123456789abcdef"]
 
 
@@ -64,6 +67,16 @@ CHANGES: dict[str, tuple[dict, Callable[[Record], None], dict]] = {
         {"confirmed": {**KEPT, "place": 1}, "trial": {**ON_ITS_WAY, "kind": 1, "place": 0}},
         lambda r: r.confirm("x"),
         {"confirmed": {**KEPT, "place": 0}, "report": report("confirmed", "1.1.0", 7, "")},
+    ),
+    "confirm a bundle": (
+        {"confirmed": {**KEPT, "bundle": "cc", "place": 1}, "trial": {**BUNDLE, "place": 1}},
+        lambda r: r.confirm("x"),
+        {"confirmed": {**KEPT, "bundle": "bb", "place": 1}, "report": report("confirmed", "1.1.0", 7, "")},
+    ),
+    "confirm an image beside a bundle": (
+        {"confirmed": {**KEPT, "bundle": "cc"}, "trial": {**ON_ITS_WAY, "sha256": "dd"}},
+        lambda r: r.confirm("x"),
+        {"confirmed": {**KEPT, "bundle": "cc", "sha256": "dd"}, "report": report("confirmed", "1.1.0", 7, "")},
     ),
     "confirm other keys": (
         {"confirmed": {**KEPT, "keys": OLD_KEYS}, "trial": {**ON_ITS_WAY, "keys": NEW_KEYS}},
@@ -150,31 +163,37 @@ def test_trial_from_before_there_were_specifications_is_confirmed_as_an_image() 
 
 def manifest(kind: int) -> Manifest:
     """One of the wire examples, of that kind."""
-    examples = json.loads((VECTORS / ("specification.json" if kind else "manifest.json")).read_text())["good"]
+    which, key = ("bundles", "manifests") if kind & 8 else ("specification" if kind else "manifest", "good")
+    examples = json.loads((VECTORS / (which + ".json")).read_text())[key]
     return Manifest(bytes.fromhex(next(e["bytes"] for e in examples if e["fields"].get("kind", 0) == kind)))
 
 
+def released(kind: int, confirmed: dict, running: int, *more: object) -> dict:
+    """The release of such a manifest, on its way; the second tree is free."""
+    return record.release(manifest(kind), confirmed, running, 2, *more)
+
+
 def test_release_of_a_specification_names_the_image_that_runs_and_the_other_place() -> None:
-    made = record.release(manifest(1), {**KEPT, "place": 0}, 1)
+    made = released(1, {**KEPT, "place": 0}, 1)
     assert (made["kind"], made["place"], made["size"]) == (1, 1, 0)
     assert (made["security"], made["sha256"], made["slot"]) == (KEPT["security"], KEPT["sha256"], 1)
 
 
 def test_release_of_an_image_names_the_other_slot_and_the_specification_in_force() -> None:
     signed = manifest(0)
-    made = record.release(signed, {**KEPT, "place": 1}, 1)
-    assert (made["kind"], made["place"], made["size"]) == (0, 1, signed.size)
+    made = released(0, {**KEPT, "place": 1}, 1)
+    assert (made["kind"], made["place"], made["size"], made["tree"]) == (0, 1, signed.size, None)
     assert (made["security"], made["sha256"], made["slot"]) == (signed.security, signed.sha256.hex(), 0)
 
 
 def test_release_that_changes_keys_names_their_other_place_and_the_configured_ones() -> None:
     for kept, place in ((None, 0), (OLD_KEYS, 1), (NEW_KEYS, 0)):
-        made = record.release(manifest(1), {**KEPT, "keys": kept}, 1, None, "fedcba9876543210")
+        made = released(1, {**KEPT, "keys": kept}, 1, None, "fedcba9876543210")
         assert made["keys"] == [place, "fedcba9876543210"]
 
 
 def test_release_that_changes_no_keys_names_those_in_force() -> None:
-    assert record.release(manifest(1), {**KEPT, "keys": NEW_KEYS}, 1)["keys"] == NEW_KEYS
+    assert released(1, {**KEPT, "keys": NEW_KEYS}, 1)["keys"] == NEW_KEYS
 
 
 def test_trial_from_before_keys_could_change_is_confirmed_with_those_in_force() -> None:
@@ -187,8 +206,29 @@ def test_trial_from_before_keys_could_change_is_confirmed_with_those_in_force() 
 
 def test_release_of_both_names_the_other_slot_and_the_other_place() -> None:
     signed = manifest(2)
-    made = record.release(signed, {**KEPT, "place": 1}, 0)
+    made = released(2, {**KEPT, "place": 1}, 0)
     assert (made["kind"], made["place"], made["slot"], made["sha256"]) == (2, 0, 1, signed.sha256.hex())
+
+
+@pytest.mark.parametrize(("kind", "place"), [(8, 1), (10, 0)])
+def test_release_of_a_bundle_names_the_image_that_runs_and_the_free_tree(kind: int, place: int) -> None:
+    signed = manifest(kind)
+    made = released(kind, {**KEPT, "place": 1}, 1, "https://a/b")
+    assert (made["kind"], made["place"], made["slot"], made["tree"]) == (kind, place, 1, 2)
+    assert (made["size"], made["sha256"], made["link"]) == (signed.size, signed.sha256.hex(), "")
+
+
+def test_what_runs_in_a_trial_is_named_by_what_it_carries() -> None:
+    kept = {**KEPT, "sha256": "aa", "bundle": "cc"}
+    for on_trial, image, bundle in (
+        ({}, "aa", "cc"),
+        (BUNDLE, "aa", "bb"),
+        ({**ON_ITS_WAY, "sha256": "dd"}, "dd", "cc"),
+    ):
+        looked, _ = started(confirmed=kept, trial=on_trial)
+        assert (looked.image, looked.bundle) == (image, bundle)
+    old, _ = started()
+    assert (old.image, old.bundle) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -196,18 +236,27 @@ def test_release_of_both_names_the_other_slot_and_the_other_place() -> None:
     [("https://a/b", "https://a/b"), ("x" * 510, "x" * 510), ("x" * 511, ""), ("ü" * 256, ""), (None, ""), (5, "")],
 )
 def test_link_is_kept_when_the_record_has_room_for_it(link: object, kept: str) -> None:
-    assert record.release(manifest(1), KEPT, 1, link)["link"] == kept
+    assert released(1, KEPT, 1, link)["link"] == kept
 
 
 def test_image_alone_has_no_link() -> None:
-    assert record.release(manifest(0), KEPT, 1, "https://a/b")["link"] == ""
+    assert released(0, KEPT, 1, "https://a/b")["link"] == ""
 
 
 def test_largest_record_can_be_stored() -> None:
     most = 0xFFFFFFFF
     release = {**KEPT, "version": "1.0.0-" + "a" * 58, "sequence": most, "security": most, "sha256": "f" * 64}
-    release["keys"] = NEW_KEYS
-    trial = {**ON_ITS_WAY, **release, "size": most, "kind": 2, "link": "x" * 510, "arms": 255, "ended": "self_test"}
+    release |= {"keys": NEW_KEYS, "bundle": "b" * 64}
+    trial = {
+        **ON_ITS_WAY,
+        **{key: release[key] for key in RELEASE if key in release},
+        "keys": NEW_KEYS,
+        "size": most,
+        "kind": 2,
+        "link": "x" * 510,
+        "arms": 255,
+        "ended": "self_test",
+    }
     said = {**report("rolled_back", release["version"], most, "damaged in flash; the other slot runs"), "id": "f" * 16}
     fields = {"confirmed": release, "trial": trial, "failed": most, "report": said}
     assert record.decode(record.encode(fields)) == fields

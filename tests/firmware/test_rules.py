@@ -19,7 +19,7 @@ VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "signature.json").
 KEY = serialization.load_pem_private_key(VECTORS["private_key"].encode(), None)
 KEY_MODULUS = base64.b64decode(VECTORS["modulus"])
 SIZE = 0x180000
-
+MPY = 0x2B06  # 6.3, xtensawin
 
 SPECIFICATION = b'{"litres": 1.7}'
 ALONE = {"kind": 1, "chip": 0xFFFF, "security": 0, "size": 0}
@@ -27,13 +27,15 @@ ALONE = {"kind": 1, "chip": 0xFFFF, "security": 0, "size": 0}
 
 def manifest(**fields: object) -> bytes:
     f = {"app": "kettle", "version": "1.1.0", "sequence": 100, "security": 2, "kind": 0, "chip": 9, "size": SIZE}
-    f |= {"sha256": bytes(32), "specification": SPECIFICATION} | fields
+    f |= {"sha256": bytes(32), "specification": SPECIFICATION, "mpy": 0, "micropython": (0, 0, 0)} | fields
     numbers = (f[name] for name in ("kind", "chip", "sequence", "security", "size"))
     head = struct.pack("<4sBBHIII32s", b"TWSM", 1, *numbers, f["sha256"])
     text = b"".join(bytes([len(str(t).encode())]) + str(t).encode() for t in (f["app"], f["version"]))
     named = f["specification"]
     assert isinstance(named, bytes)
-    return head + text + (struct.pack("<H", len(named)) + hashlib.sha256(named).digest() if f["kind"] % 4 else b"")
+    tail = struct.pack("<H", len(named)) + hashlib.sha256(named).digest() if f["kind"] % 4 else b""
+    needs = struct.pack("<HBBB", f["mpy"], *f["micropython"]) if f["kind"] & 8 else b""
+    return head + text + tail + needs
 
 
 def with_keys(data: bytes, added: list[bytes], retired: list[bytes]) -> bytes:
@@ -42,10 +44,10 @@ def with_keys(data: bytes, added: list[bytes], retired: list[bytes]) -> bytes:
     return data[:5] + bytes([data[5] | 4]) + data[6:] + b"".join(hashlib.sha256(each).digest() for each in retired)
 
 
-def judge(data: bytes, trusted: list[bytes] | None = None, specification: bytes = b"") -> str:
+def judge(data: bytes, trusted: list[bytes] | None = None, specification: bytes = b"", slot_size: int = SIZE) -> str:
     assert isinstance(KEY, rsa.RSAPrivateKey)
     keys = [KEY_MODULUS] if trusted is None else trusted
-    rules = Rules(keys, "kettle", 9, SIZE, confirmed_sequence=98, confirmed_security=2, failed_sequence=99)
+    rules = Rules(keys, "kettle", 9, slot_size, MPY, (1, 26, 0), 98, 2, failed_sequence=99)
     try:
         asyncio.run(rules.check(data, KEY.sign(data, padding.PKCS1v15(), hashes.SHA256()), specification))
     except Refused as refused:
@@ -102,13 +104,55 @@ def test_signed_manifest_is_taken_or_refused_for_the_first_reason(fields: dict[s
         ({"kind": 2, "specification": b"1" * 2049}, "format"),
         ({"kind": 3}, "format"),
         ({"kind": 4}, "format"),
-        ({"kind": 8}, "format"),
     ],
 )
 def test_signed_manifest_of_a_specification_is_taken_or_refused_for_the_first_reason(
     fields: dict[str, object], verdict: str
 ) -> None:
     assert judge(manifest(**fields), specification=SPECIFICATION) == verdict
+
+
+@pytest.mark.parametrize(
+    ("fields", "verdict"),
+    [
+        ({}, "taken"),
+        ({"kind": 10}, "taken"),
+        ({"chip": 9}, "taken"),
+        ({"chip": 0}, "chip"),
+        ({"mpy": 6}, "taken"),
+        ({"mpy": 5}, "mpy"),
+        ({"mpy": MPY}, "taken"),
+        ({"mpy": 0x2806}, "mpy"),
+        ({"micropython": (1, 26, 0)}, "taken"),
+        ({"micropython": (1, 26, 1)}, "micropython"),
+        ({"micropython": (2, 0, 0)}, "micropython"),
+        ({"security": 1}, "security_version"),
+        ({"sequence": 99}, "failed_before"),
+        ({"size": 8192}, "taken"),
+        ({"size": 8193}, "size"),
+        ({"size": 0}, "size"),
+        ({"kind": 10, "specification": b"{"}, "specification"),
+        ({"kind": 9}, "format"),
+        ({"kind": 11}, "format"),
+        ({"app": "toaster", "chip": 0, "mpy": 5, "sequence": 1}, "application"),
+        ({"chip": 0, "mpy": 5, "micropython": (9, 0, 0), "sequence": 1}, "chip"),
+        ({"mpy": 5, "micropython": (9, 0, 0), "sequence": 1}, "mpy"),
+        ({"micropython": (9, 0, 0), "sequence": 1}, "micropython"),
+    ],
+)
+@pytest.mark.parametrize("slot_size", [SIZE, 0])
+def test_signed_manifest_of_a_bundle_is_taken_or_refused_for_the_first_reason(
+    slot_size: int, fields: dict[str, object], verdict: str
+) -> None:
+    signed = manifest(**{"kind": 8, "chip": 0xFFFF, "size": 100} | fields)
+    assert judge(signed, specification=fields.get("specification", SPECIFICATION), slot_size=slot_size) == verdict
+
+
+def test_image_is_refused_by_a_board_without_a_second_slot() -> None:
+    assert judge(manifest(), slot_size=0) == "slot"
+    assert judge(manifest(kind=2, size=0, chip=0), slot_size=0) == "slot"
+    assert judge(manifest(app="toaster"), slot_size=0) == "application"
+    assert judge(manifest(**ALONE), specification=SPECIFICATION, slot_size=0) == "taken"
 
 
 @pytest.mark.parametrize("fields", [ALONE, {"kind": 2}])
@@ -169,7 +213,7 @@ def test_release_that_changes_no_keys_is_taken_by_a_board_that_trusts_many() -> 
 
 
 def test_signature_is_checked_before_anything_of_the_manifest_is_believed() -> None:
-    rules = Rules([], "kettle", 9, SIZE, 0, 0, 0)
+    rules = Rules([], "kettle", 9, SIZE, MPY, (1, 26, 0), 0, 0, 0)
     with pytest.raises(Refused) as refused:
         asyncio.run(rules.check(b"garbage", b""))
     assert refused.value.reason == "signature"
@@ -208,7 +252,7 @@ def test_application_has_its_turn_while_a_signature_is_checked() -> None:
     async def check() -> None:
         beside = asyncio.create_task(application())
         with pytest.raises(Refused):
-            await Rules([KEY_MODULUS], "kettle", 9, SIZE, 0, 0, 0).check(b"garbage", bytes(384))
+            await Rules([KEY_MODULUS], "kettle", 9, SIZE, MPY, (1, 26, 0), 0, 0, 0).check(b"garbage", bytes(384))
         beside.cancel()
 
     asyncio.run(check())
@@ -222,7 +266,7 @@ def test_manifest_with_one_bit_changed_is_refused(bit: int) -> None:
     signature = KEY.sign(data, padding.PKCS1v15(), hashes.SHA256())
     changed = bytearray(data)
     changed[bit // 8] ^= 1 << bit % 8
-    rules = Rules([KEY_MODULUS], "kettle", 9, SIZE, 0, 0, 0)
+    rules = Rules([KEY_MODULUS], "kettle", 9, SIZE, MPY, (1, 26, 0), 0, 0, 0)
     with pytest.raises(Refused) as refused:
         asyncio.run(rules.check(bytes(changed), signature))
     assert refused.value.reason == "signature"

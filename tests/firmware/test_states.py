@@ -39,6 +39,11 @@ def alone(arms: int = 1, switched: bool = True, ended: str = "") -> dict[str, ob
     return {**trial(arms, switched, ended), "kind": 1, "place": 0}
 
 
+def bundle(arms: int = 1, switched: bool = True, ended: str = "") -> dict[str, object]:
+    """The trial of a bundle in the second tree, on a board that runs slot 1."""
+    return {**trial(arms, switched, ended), "kind": 8, "tree": 2, "place": None}
+
+
 @pytest.mark.parametrize(
     ("what", "event", "about", "running", "boot", "slots", "cause"),
     [
@@ -73,7 +78,7 @@ def test_boot_is_judged_by_the_first_line_that_fits(
     what: str, event: str, about: dict, running: int, boot: int, slots: list, cause: int
 ) -> None:
     for specification_state in (V, A, NONE):  # left by earlier trials, and of no meaning for an image
-        assert states.judge_boot(about, 0, running, boot, slots, specification_state, cause) == event, what
+        assert states.judge_boot(about, 0, 0, running, 0, boot, slots, specification_state, cause) == event, what
 
 
 @pytest.mark.parametrize(
@@ -106,7 +111,43 @@ def test_boot_with_a_specification_on_trial_is_judged_by_what_boot_py_left(
     what: str, event: str, about: dict, specification_state: int | None, cause: int
 ) -> None:
     for slots in ([V, V], [NONE, V], [A, V]):
-        assert states.judge_boot(about, 1, 1, 1, slots, specification_state, cause) == event, what
+        assert states.judge_boot(about, 1, 0, 1, 0, 1, slots, specification_state, cause) == event, what
+
+
+@pytest.mark.parametrize(
+    ("what", "event", "about", "kept_tree", "running_tree", "specification_state", "cause"),
+    [
+        ("nothing going on", "settled", {}, 1, 1, V, POWER),
+        ("nothing going on, and none yet", "settled", {}, 0, 0, NONE, POWER),
+        ("boot.py is another one", "settled", {}, 1, 0, V, POWER),
+        ("a tree runs that is not kept", "astray", {}, 1, 2, V, HARD),
+        ("a tree runs, and none is kept", "astray", {}, 0, 2, V, HARD),
+        ("first boot of a trial", "on_trial", bundle(), 1, 2, P, HARD),
+        ("first boot of the first trial of all", "on_trial", bundle(), 0, 2, P, HARD),
+        ("kept, not recorded", "half_confirmed", bundle(), 2, 2, P, SOFT),
+        ("kept, not recorded, after a restart", "half_confirmed", bundle(), 2, 2, A, POWER),
+        ("kept, though its time was over", "half_confirmed", bundle(ended="expired"), 2, 2, A, HARD),
+        ("armed, not booted", "half_switched", bundle(), 1, 1, N, SOFT),
+        ("not armed", "half_switched", bundle(0, switched=False), 1, 1, V, POWER),
+        ("power failed in the trial", "cut_short", bundle(), 1, 1, A, POWER),
+        ("crashed", "undone", bundle(), 1, 1, A, HARD),
+        ("ended by itself", "undone", bundle(ended="expired"), 1, 1, A, POWER),
+        ("pending, and another tree runs", "half_switched", bundle(), 1, 1, P, HARD),
+        ("power failed in the fourth trial", "undone", bundle(4), 1, 1, A, POWER),
+    ],
+)
+def test_boot_with_trees_is_judged_by_what_boot_py_left(
+    what: str,
+    event: str,
+    about: dict,
+    kept_tree: int,
+    running_tree: int,
+    specification_state: int | None,
+    cause: int,
+) -> None:
+    for slots in ([V, V], [NONE, NONE], [A, V]):
+        found = states.judge_boot(about, 1, kept_tree, 1, running_tree, 1, slots, specification_state, cause)
+        assert found == event, what
 
 
 @pytest.mark.parametrize(
@@ -124,17 +165,28 @@ def test_boot_with_a_specification_on_trial_is_judged_by_what_boot_py_left(
 def test_release_on_trial_runs_in_its_slot_or_while_its_specification_is_pending(
     about: dict, running: int, specification_state: int | None, runs: bool
 ) -> None:
-    assert states.runs(about, running, specification_state) is runs
+    for tree in (0, 1):
+        assert states.runs(about, running, tree, specification_state) is runs
+
+
+def test_bundle_on_trial_runs_while_it_is_pending_and_its_tree_runs() -> None:
+    for tree, state in itertools.product((0, 1, 2), (N, P, V, X, A, NONE)):
+        assert states.runs(bundle(), 1, tree, state) is (tree == 2 and state == P)
 
 
 @pytest.mark.parametrize(
-    ("about", "cause", "reason"),
+    ("about", "state", "cause", "reason"),
     [
-        (trial(), HARD, "crash"),
-        (trial(), WATCHDOG, "watchdog"),
-        (trial(4), POWER, "power"),
-        (trial(ended="self_test"), HARD, "self_test"),
+        (trial(), V, HARD, "crash"),
+        (trial(), N, WATCHDOG, "watchdog"),
+        (trial(4), V, POWER, "power"),
+        (trial(ended="self_test"), V, HARD, "self_test"),
+        (bundle(4), A, POWER, "power"),
+        (bundle(4), N, HARD, "boot.py"),
+        (alone(4), N, HARD, "boot.py"),
     ],
 )
-def test_reason_of_a_rollback_is_the_devices_own_or_the_reset_causes(about: dict, cause: int, reason: str) -> None:
-    assert states.why_undone(about, cause) == reason
+def test_reason_of_a_rollback_is_the_devices_own_or_the_reset_causes(
+    about: dict, state: int, cause: int, reason: str
+) -> None:
+    assert states.why_undone(about, state, cause) == reason
