@@ -84,7 +84,7 @@ class Bundle:
         self._piece = writer.sector
         self._spare = writer.piece
         self._files = Files(root, writer.sector)
-        self._bytes = 0  # of all files
+        self._bytes = size  # of all files and the list
         self._done = 0  # bytes of the files that are right
         self._gained = 0  # what the connections have brought so far: the list, files
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .record import Record
 
 _WIFI_WAIT_S = const(20)
-MPY: int = sys.implementation._mpy & 0xFFFF  # pyright: ignore[reportAttributeAccessIssue] - not in the stubs
+MPY = getattr(sys.implementation, "_mpy", 0) & 0xFFFF
 MICROPYTHON = tuple(sys.implementation.version[:3])
 """The format of `.mpy` files that this board loads, and its MicroPython's version."""
 NO_PACKAGES = "4f53cda18c2baa0c"

@@ -11,6 +11,7 @@ from .files import is_path, module
 NAME = ".list"
 """Its path in the tree."""
 
+MAX_BYTES = 8192
 HEAD = const(8)
 PATH_LENGTH = const(36)
 PATH = const(37)
@@ -23,7 +24,7 @@ class Listing:
     def __init__(self, data: bytes) -> None:
         """The list in `data`, which belongs to this from now on. Raises TransferError for one that does not hold
         together, or has a path that no bundle may bring."""
-        if len(data) < HEAD or data[:6] != b"TWBL\x01\x00":
+        if not HEAD < len(data) <= MAX_BYTES or data[:6] != b"TWBL\x01\x00":
             raise TransferError("not a list of a bundle's files")
         self.data = data
         self.count: int = struct.unpack_from("<H", data, 6)[0]

@@ -18,7 +18,7 @@ _FORMAT = 1
 _NO_IMAGE = (0xFFFF, 0, 0, bytes(32))
 _KINDS = (IMAGE, SPECIFICATION, BOTH, BUNDLE, BUNDLE | BOTH)
 _KEYS = 4  # of the kind's byte: the release changes the trusted keys
-_LIST_MAX_BYTES = 8192
+_LIST_MAX_BYTES = 8192  # listing.py, which is loaded later, has the same
 _ANY_CHIP = 0xFFFF
 _ADDED_MAX = 3
 _TRUSTED_MAX = 4
@@ -106,7 +106,7 @@ def _text(data: bytes, at: int) -> "tuple[str, int]":
         raise Refused("format", "a name that is not UTF-8")
 
 
-def _loads(has: int, needs: int) -> bool:
+def loads_mpy(has: int, needs: int) -> bool:
     """Whether what loads `.mpy` files of the format `has` loads those of the format `needs`, 0 for any."""
     native = needs >> 10
     return not needs or (has ^ needs) & (0xFFFF if native else 0xFF) == 0
@@ -152,7 +152,7 @@ class Rules:
             (m.app != self.app, "application", m.app),
             (image and not self.slot_size, "slot", "this board's partition table has no second app slot"),
             (content and m.chip != self.chip and not (bundle and m.chip == _ANY_CHIP), "chip", m.chip),
-            (bundle and not _loads(self.mpy, m.mpy), "mpy", m.mpy),
+            (bundle and not loads_mpy(self.mpy, m.mpy), "mpy", m.mpy),
             (bundle and self.micropython < m.micropython, "micropython", m.micropython),
             (m.sequence <= self.confirmed_sequence, "sequence", m.sequence),
             (content and m.security < self.confirmed_security, "security_version", m.security),

@@ -9,8 +9,8 @@ import sys
 
 import vfs
 
-package = type("twinslot", (), {"__path__": sys.argv[1] + "/twinslot"})
-sys.modules["twinslot"] = package
+if "twinslot" not in sys.modules:
+    sys.modules["twinslot"] = type("twinslot", (), {"__path__": sys.argv[1] + "/twinslot"})
 
 import twinslot.fetch
 import twinslot.installer  # noqa: F401

@@ -7,8 +7,8 @@ import asyncio
 import os
 import sys
 
-package = type("twinslot", (), {"__path__": sys.argv[1] + "/twinslot"})
-sys.modules["twinslot"] = package
+if "twinslot" not in sys.modules:
+    sys.modules["twinslot"] = type("twinslot", (), {"__path__": sys.argv[1] + "/twinslot"})
 
 from prove_memory import WRITE_US, App, Slot, nothing, slot  # noqa: F401
 

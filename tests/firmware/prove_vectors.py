@@ -10,6 +10,9 @@ import sys
 from binascii import a2b_base64, hexlify, unhexlify
 
 if sys.implementation.name == "cpython":
+    import stand_ins
+
+    stand_ins.install()
     package = type(sys)("twinslot")
     package.__path__ = [sys.argv[1] + "/twinslot"]
 else:
@@ -17,10 +20,11 @@ else:
 sys.modules["twinslot"] = package
 
 import twinslot.auth as auth
+import twinslot.listing as listing
 import twinslot.manifest as manifest
 import twinslot.otadata as otadata
 import twinslot.rsa as rsa
-from twinslot.errors import Refused, Unreachable
+from twinslot.errors import Refused, TransferError, Unreachable
 
 wrong = []
 proven = 0
@@ -107,6 +111,31 @@ def prove_specification(cases):
         expect(case["why"], m.names(a2b_base64(offer["specification"])), case["taken"])
 
 
+def prove_bundles(cases):
+    for case in cases["good"]:
+        listed = listing.Listing(unhexlify(case["list"]))
+        found = [(listed.path(n), listed.size(n), listed.find(listed.path(n))) for n in range(listed.count)]
+        files = [(each["path"], len(each["content"]) // 2, n) for n, each in enumerate(case["files"])]
+        expect(case["why"], found, files)
+        expect("a path that is not there", listed.find("nowhere"), -1)
+    for case in cases["bad_lists"]:
+        try:
+            listing.Listing(unhexlify(case["list"]))
+            expect(case["why"], "taken", "refused")
+        except TransferError:
+            expect(case["why"], "refused", "refused")
+    for case in cases["manifests"]:
+        m, f = manifest.Manifest(unhexlify(case["bytes"])), case["fields"]
+        actual = (m.kind, m.chip, m.security, m.size, hexlify(m.sha256).decode(), m.mpy)
+        names = ("kind", "chip", "security_version", "size", "sha256", "mpy")
+        expect("bundle", actual, tuple(f[name] for name in names))
+        expect("with a specification", m.specification_size, f.get("specification_size", 0))
+        expect("MicroPython", m.micropython, tuple(f["micropython"]))
+    prove_manifest({"good": [], "bad": cases["bad_manifests"]})
+    for case in cases["formats"]:
+        expect(case["why"], manifest.loads_mpy(case["board"], case["bundle"]), case["fits"])
+
+
 def prove_signature(case):
     modulus, message = a2b_base64(case["modulus"]), unhexlify(case["message"])
     expect("signature", asyncio.run(rsa.verify(modulus, message, unhexlify(case["good"]))), True)
@@ -136,6 +165,7 @@ for one in vectors("auth")["cases"]:
 prove_manifest(vectors("manifest"))
 prove_keys(vectors("manifest")["with_keys"])
 prove_specification(vectors("specification"))
+prove_bundles(vectors("bundles"))
 prove_signature(vectors("signature"))
 for one in vectors("otadata")["cases"]:
     prove_otadata(one)

@@ -8,6 +8,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import make_bundle_vectors as bundle
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from make_transfer_vectors import transfer
@@ -107,7 +108,8 @@ def with_keys(fields: dict, added: list[bytes], retired: list[bytes]) -> dict:
 
 
 def encoded_with_keys(fields: dict) -> bytes:
-    data = encoded_with_specification(fields) if fields["kind"] else encoded(fields)
+    encode = encoded_with_bundle if "mpy" in fields else encoded_with_specification if fields["kind"] else encoded
+    data = encode(fields)
     data = data[:5] + bytes([fields["kind"] | 4]) + data[6:]
     for parts in (fields["added"], fields["retired"]):
         data += bytes([len(parts)]) + b"".join(bytes.fromhex(each) for each in parts)
@@ -225,22 +227,85 @@ def specification() -> dict:
     }
 
 
+def encoded_with_bundle(fields: dict) -> bytes:
+    data = encoded_with_specification(fields) if "specification_size" in fields else encoded(fields)
+    return data[:5] + bytes([fields["kind"]]) + data[6:] + bundle.bundle_tail(fields)
+
+
+def bundle_manifests() -> list[dict]:
+    one, two = modulus("one"), modulus("two")
+    alone = bundle.with_bundle(KETTLE, bundle.FILES, 6, [1, 26, 0])
+    any_chip = bundle.with_bundle({**KETTLE, "chip": 0xFFFF, "security_version": 3}, bundle.ONE, 0, [0, 0, 0])
+    native = bundle.with_bundle({**LIMITS, "chip": 9}, bundle.FILES, 0x2B06, [255, 255, 255])
+    both = {**with_specification(alone, SPECIFICATION), "kind": 10}
+    plain = [alone, any_chip, native, both]
+    changing = [with_keys(alone, [two], [one]), with_keys(both, [], [one]), with_keys(any_chip, [one, two], [])]
+    made = [(fields, encoded_with_bundle(fields)) for fields in plain]
+    made += [(fields, encoded_with_keys(fields)) for fields in changing]
+    key = key_of(HERE / "signature.json")
+    return [{"fields": fields, "bytes": data.hex(), "signature": signed(key, data).hex()} for fields, data in made]
+
+
+def bad_bundle_manifests() -> list[dict]:
+    alone = bundle.with_bundle(KETTLE, bundle.FILES, 6, [1, 26, 0])
+    both = {**with_specification(alone, SPECIFICATION), "kind": 10}
+    data, with_both = encoded_with_bundle(alone), encoded_with_bundle(both)
+    rotation = encoded_with_keys(with_keys(alone, [modulus("two")], []))
+    bad = {
+        "a bundle without its fields": data[:-5],
+        "a bundle, cut short in its .mpy format": data[:-4],
+        "a bundle, cut short in its MicroPython": data[:-1],
+        "a bundle, a byte too many": data + b"\0",
+        "an image with a bundle's fields": data[:5] + b"\0" + data[6:],
+        "a bundle that names a specification, without one": data[:5] + b"\x0a" + data[6:],
+        "a bundle with a specification, of kind 8": with_both[:5] + b"\x08" + with_both[6:],
+        "a bundle and a specification, without the bundle's fields": with_both[:-5],
+        "kind 9": with_both[:5] + b"\x09" + with_both[6:],
+        "kind 11": with_both[:5] + b"\x0b" + with_both[6:],
+        "kind 13": rotation[:5] + b"\x0d" + rotation[6:],
+        "kind 24": data[:5] + b"\x18" + data[6:],
+        "a bundle with keys, of kind 8": rotation[:5] + b"\x08" + rotation[6:],
+        "a bundle of kind 12 without keys": data[:5] + b"\x0c" + data[6:],
+    }
+    return [{"why": why, "bytes": data.hex()} for why, data in bad.items()]
+
+
+def bundles() -> dict:
+    return {
+        "good": bundle.good(),
+        "bad_lists": bundle.bad_lists(),
+        "bad_transfers": bundle.bad_transfers(),
+        "bad_payloads": bundle.bad_payloads(),
+        "manifests": bundle_manifests(),
+        "bad_manifests": bad_bundle_manifests(),
+        "formats": bundle.formats(),
+        "micropythons": bundle.micropythons(),
+    }
+
+
+def key_of(path: Path) -> rsa.RSAPrivateKey:
+    if not path.exists():
+        return rsa.generate_private_key(65537, 3072)
+    key = serialization.load_pem_private_key(json.loads(path.read_text())["private_key"].encode(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key
+
+
+def signed(key: rsa.RSAPrivateKey, message: bytes) -> bytes:
+    return key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+
+
 def signature() -> dict:
     path = HERE / "signature.json"
-    if path.exists():
-        pem = json.loads(path.read_text())["private_key"].encode()
-        key = serialization.load_pem_private_key(pem, None)
-        assert isinstance(key, rsa.RSAPrivateKey)
-    else:
-        key = rsa.generate_private_key(65537, 3072)
+    key = key_of(path)
     message = encoded(KETTLE)
-    good = key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+    good = signed(key, message)
     n = key.public_key().public_numbers().n
     flipped = bytearray(good)
     flipped[200] ^= 1
     bad = {
         "one bit flipped": bytes(flipped),
-        "of another message": key.sign(b"another", padding.PKCS1v15(), hashes.SHA256()),
+        "of another message": signed(key, b"another"),
         "by SHA-512": key.sign(message, padding.PKCS1v15(), hashes.SHA512()),
         "by PSS": bytes.fromhex(pss(path, key, message)),
         "empty": b"",
@@ -421,5 +486,5 @@ def packages() -> dict:
     }
 
 
-for build in (auth, manifest, specification, signature, otadata, packages, transfer):
+for build in (auth, manifest, specification, signature, otadata, packages, transfer, bundles):
     (HERE / f"{build.__name__}.json").write_text(json.dumps(build(), indent=1, ensure_ascii=False) + "\n")
