@@ -99,7 +99,9 @@ def free_slot_size() -> int:
 
 
 def boot_slot() -> int:
-    """0 or 1: the slot that otadata names."""
+    """0 or 1: the slot that otadata names; 0 where there is none to name."""
+    if _running_label() not in _APP_SLOTS:
+        return 0  # BOOT is not there either
     return _slot_index(_partition(Partition.BOOT))
 
 

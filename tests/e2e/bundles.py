@@ -12,7 +12,9 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from ..powercut.flash import Look
+from ..vectors import transfer_file
 from ..vectors.bundle_file import listed, transfer_of
+from .configuring import NVS_AND_OTADATA
 from .impostor import GROUP, Impostor, manifest, ranged, sign
 from .lab import app_image, make_flash, modulus
 
@@ -25,7 +27,6 @@ async def run():
 def main():
     asyncio.run(run())
 """
-TREES = ("/app_a", "/app_b")
 
 
 def files_of(line: str = "", source: str = "", hooks: str = "", **more: bytes) -> dict[str, bytes]:
@@ -43,11 +44,15 @@ def bundle_manifest(
     **fields: object,
 ) -> bytes:
     """The manifest of a bundle of these files, with some fields as the test wants them."""
-    listing = listed(files)
-    named = {"size": len(listing), "sha256": hashlib.sha256(listing).digest(), "chip": 0xFFFF}
+    named = {"size": len(listed(files)), "sha256": bytes.fromhex(listing_digest(files)), "chip": 0xFFFF}
     kind = 8 if specification is None else 10
     data = manifest(b"", specification, **{"kind": kind, **named, **fields})
     return data + struct.pack("<HBBB", mpy, *micropython)
+
+
+def listing_digest(files: dict[str, bytes]) -> str:
+    """The SHA-256 of the bundle's list, hex."""
+    return hashlib.sha256(listed(files)).hexdigest()
 
 
 class Bakery:
@@ -77,6 +82,13 @@ class Bakery:
         carried = {"specification": base64.b64encode(specification).decode()} if specification is not None else {}
         self.server.extras = {"image": None, **carried}
 
+    def offer_image(self, image: bytes, sequence: int) -> None:
+        """The next check-ins bring that image; its version is 1.<sequence>.0."""
+        data = manifest(image, version=f"1.{sequence}.0", sequence=sequence)
+        self.transfer = transfer_file.transfer(image)
+        self.server.image = image
+        self.server.offer, self.server.extras = (data, sign(self.key, data)), {}
+
     async def _serve(self, request: web.Request) -> web.Response:
         part = request.http_range
         self.asked.append((part.start or 0, len(self.transfer) if part.stop is None else part.stop))
@@ -105,3 +117,10 @@ def numbers(flash: Path) -> dict[str, int | None]:
     """What NVS of a board that is off has of `tree` and `spec_state`."""
     look = Look(flash.read_bytes())
     return {key: look.number(key) for key in ("tree", "spec_state")}
+
+
+def take_over_nvs(source: Path, flash: Path) -> None:
+    """The board has the other one's NVS and otadata; both are off."""
+    data = bytearray(flash.read_bytes())
+    data[NVS_AND_OTADATA] = source.read_bytes()[NVS_AND_OTADATA]
+    flash.write_bytes(data)

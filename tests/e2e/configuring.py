@@ -44,7 +44,7 @@ def main():
 OLD = b'{"litres": 1}'
 NEW = b'{"litres": 2}'
 VALID = 2  # of `spec_state`, as in otadata
-_NVS_AND_OTADATA = slice(0x9000, 0xF000)
+NVS_AND_OTADATA = slice(0x9000, 0xF000)
 _confirmed: dict[bytes, bytes] = {}  # what a board left there, which is the same whatever its server's address
 
 
@@ -95,11 +95,11 @@ class Kettle:
             self.offer(specification, 100)
             async with Bench(first) as bench:
                 await bench.confirmed("1.100.0")
-            _confirmed[specification] = first.read_bytes()[_NVS_AND_OTADATA]
+            _confirmed[specification] = first.read_bytes()[NVS_AND_OTADATA]
             self.server.reports.clear()
             self.server.checks.clear()
         data = bytearray(flash.read_bytes())
-        data[_NVS_AND_OTADATA] = _confirmed[specification]
+        data[NVS_AND_OTADATA] = _confirmed[specification]
         flash.write_bytes(data)
         return flash
 

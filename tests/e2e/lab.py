@@ -7,7 +7,7 @@ import base64
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,7 @@ def make_flash(
     start: bytes | None = None,
     files: dict[str, bytes] | None = None,
     frozen: bool = False,
+    table: Sequence[partitions.Partition] = partitions.MICROPYTHON_4MIB_OTA,
     **settings: object,
 ) -> Path:
     """A factory-fresh board on 1.0.0, provisioned as the tool does it; without the package in its file system when that
@@ -87,7 +88,7 @@ def make_flash(
     }
     package = {path: data for path, data in board_files().items() if not (frozen and path.startswith("/lib/"))}
     lying = {**package, "/twinslot.json": json.dumps(config).encode(), **(files or {})}
-    factory.make_flash(path, start or app_image("1.0.0"), lying)
+    factory.make_flash(path, start or app_image("1.0.0"), lying, table)
     return path
 
 

@@ -138,7 +138,7 @@ async def test_full_file_system_refuses_a_package_and_lets_an_update_through(sit
         made = download(site.server, "kettle-7", uri="package:lamp", name="lamp", version="1")
         over = await outcome(site, bench, made.json["operationId"])
         assert over["state"] == "failed"
-        assert re.match(r"needs \d+ KiB, 0 KiB are free$", over["reason"])
+        assert re.match(r"needs \d+ bytes, 0 are free$", over["reason"])
         site.publish(new, "1.1.0")
         await bench.confirmed("1.1.0")
     assert {name: read_file(flash, name) for name in files} == files

@@ -246,31 +246,22 @@ LONE = {
     "one factory app": (NVS, PHY, replace(OTA_0, subtype=partitions.FACTORY, label="factory"), VFS),
     "a single OTA slot": (NVS, OTADATA, PHY, OTA_0, VFS),
 }
-NO_AGENT = {
-    "that goes on": """
-import twinslot
-def main():
-    try:
-        twinslot.Agent()
-    except Exception as error:
-        print("no agent:", error)
-""",
-    "that ends": "import asyncio, twinslot\ndef main():\n    asyncio.run(twinslot.Agent().run())\n",
-}
 
 
 @pytest.mark.parametrize("layout", LONE)
-@pytest.mark.parametrize("application", NO_AGENT)
-async def test_board_without_a_second_slot_gets_no_agent_and_keeps_its_only_image(
-    application: str, layout: str, site: Site
+async def test_board_without_a_second_slot_refuses_images_and_keeps_its_only_one(
+    layout: str, owner: rsa.RSAPrivateKey, tmp_path: Path
 ) -> None:
     """`get_next_update()` of a single slot is the running one, and writing there aborts the chip."""
-    image = own_image("1.0.0", NO_AGENT[application])
-    flash = site.flash(start=image)
-    spoil(flash, partitions.TABLE_OFFSET, partitions.build(LONE[layout]))
-    async with Bench(flash) as bench:
-        await bench.says(": this board's partition table has no second app slot")
-        await bench.says(">>> ")
-    assert "Traceback" not in bench.log
+    image = app_image("1.0.0")
+    async with Impostor() as server:
+        flash = make_flash(tmp_path / "board.bin", server.address, GROUP, [modulus(owner)], start=image)
+        spoil(flash, partitions.TABLE_OFFSET, partitions.build(LONE[layout]))
+        data = manifest(app_image("1.1.0"))
+        server.offer = data, sign(owner, data)
+        async with Bench(flash) as bench:
+            await bench.says("refused: slot: this board's partition table has no second app slot")
+            await bench.until(lambda: [each["reason"] for each in server.reports] == ["slot"])
+    assert {each["slot_size"] for each in server.checks} == {0}
     assert bench.board.boots == 1
     assert flash.read_bytes()[OTA_0.offset :].startswith(image)

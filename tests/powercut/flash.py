@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from littlefs import LittleFS, LittleFSError, UserContext
@@ -137,7 +138,7 @@ class Look:
         self.data = data
         self.view: Any = View(data)
         self.table = {row.label: row for row in partitions.read(self.view)}
-        self.slots = [self.table["ota_0"], self.table["ota_1"]]
+        self.slots = [self.table[label] for label in ("ota_0", "ota_1") if label in self.table]
         self._nvs: Nvs | None = None
 
     @property
@@ -190,17 +191,41 @@ class Look:
     def files(self) -> dict[str, bytes] | None:
         """What lies in the board's file system, by path; that of a folder ends with a slash, and there is nothing in
         it. None when the file system does not mount."""
+        return None if self._lying is None else {path: data for path, (data, _) in self._lying.items()}
+
+    def sectors(self, path: str, least_bytes: int) -> set[int]:
+        """The addresses of the sectors in which at least so many bytes of that file lie."""
+        return {sector for sector, length in (self._lying or {})[path][1].items() if length >= least_bytes}
+
+    @cached_property
+    def _lying(self) -> dict[str, tuple[bytes, dict[int, int]]] | None:
+        """Content, and how many bytes of it lie in each sector, by path."""
         vfs = self.table["vfs"]
-        context = UserContext(buffer=bytearray(self.data[vfs.offset : vfs.offset + vfs.size]))
+        context = _Reading(bytearray(self.data[vfs.offset : vfs.offset + vfs.size]))
         fs = LittleFS(context=context, mount=False, **geometry(vfs))
         try:
             fs.mount()
         except LittleFSError:
             return None
-        found: dict[str, bytes] = {}
+        found: dict[str, tuple[bytes, dict[int, int]]] = {}
         for folder, folders, names in fs.walk("/"):
-            found |= {f"{folder.rstrip('/')}/{name}/": b"" for name in folders}
+            found |= {f"{folder.rstrip('/')}/{name}/": (b"", {}) for name in folders}
             for path in (f"{folder.rstrip('/')}/{name}" for name in names):
                 with fs.open(path, "rb") as file:
-                    found[path] = file.read()
+                    context.lengths.clear()
+                    data = file.read()
+                found[path] = data, {vfs.offset + SECTOR_SIZE * at: n for at, n in context.lengths.items()}
         return found
+
+
+class _Reading(UserContext):  # type: ignore[misc]  # littlefs-python has no types
+    """A partition's content, for LittleFS. `lengths` are how many bytes of each block were read."""
+
+    def __init__(self, content: bytearray) -> None:
+        super().__init__(buffer=content)
+        self.lengths: dict[int, int] = {}
+
+    def read(self, cfg: Any, block: int, off: int, size: int) -> bytearray:
+        self.lengths[block] = self.lengths.get(block, 0) + size
+        part: bytearray = super().read(cfg, block, off, size)
+        return part
