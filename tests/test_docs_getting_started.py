@@ -1,4 +1,4 @@
-"""`docs/getting-started.md`: its commands, pasted in order, bring a simulated board to its first update."""
+"""`docs/getting-started.md`: its commands, pasted in order, bring a simulated board to its first updates."""
 
 import re
 import shlex
@@ -15,6 +15,7 @@ PAGE = (DOCS / "getting-started.md").read_text()
 SHARED, WITHOUT, WITH = "shared", "without", "with"
 OWN_TERMINAL = ("twinslot sim", "twinslot monitor")
 COPIED = re.compile(r"copying (\d+) files, (\d+) KiB")
+PUBLISHED = re.compile(r"^twinslot publish .*--version (\S+)$", re.MULTILINE)
 UNTIL = "\nfor _ in {{1..600}}; do {0} && break; sleep 0.1; done; {0}\n"
 
 
@@ -32,19 +33,20 @@ def blocks_of(page: str) -> list[tuple[str, str]]:
 
 
 def pasted(block: str, number: int) -> str:
-    """The block as a person pastes it: what goes on until it is stopped, into a terminal of its own."""
+    """The block as a person pastes it: what goes on until it is stopped, into a terminal of its own; after a release
+    it is watched until the board has confirmed that."""
     if not block.startswith(OWN_TERMINAL):
-        return block
+        released = PUBLISHED.findall(block)
+        return block + "".join(UNTIL.format(f"grep -q 'confirmed {version}' terminal-*") for version in released)
     ready = "grep -q 'for more information' board.log" if block.startswith("twinslot sim") else "true"
     return f"{{ exec {block} }} > terminal-{number} 2>&1 &{UNTIL.format(ready)}"
 
 
-def test_page_pasted_without_a_board_ends_with_a_confirmed_release(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_page_pasted_without_a_board_ends_with_confirmed_releases(tmp_path: Path, environment: dict[str, str]) -> None:
     blocks = [block for way, block in blocks_of(PAGE) if way != WITH]
-    made, serve, *rest, last = blocks
+    made, serve, *rest = blocks
     assert made.startswith("make setup\n") and serve == "twinslot serve --data ./data\n"  # there already
-    confirmed = UNTIL.format("grep -q 'confirmed 1.26.0' terminal-*")
-    script = "\n".join([pasted(block, number) for number, block in enumerate(rest)] + [confirmed, last])
+    script = "\n".join(pasted(block, number) for number, block in enumerate(rest))
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", f"trap 'kill $(jobs -p); wait' EXIT\n{script}"],
         cwd=tmp_path,

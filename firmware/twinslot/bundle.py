@@ -59,12 +59,9 @@ async def lies_in(root: str, size: int, digest: str, piece: memoryview) -> bool:
 
 
 async def clear(root: str, piece: memoryview) -> None:
-    """There is nothing below `root`. What flash does not let go of, the next download sweeps away."""
-    try:
-        for _ in Files(root, piece).sweep(lambda path, is_folder: False):
-            await asyncio.sleep(0)
-    except (OSError, MemoryError) as error:
-        log("{} is not empty: {}".format(root, error))
+    """There is nothing below `root`. Raises OSError when flash does not let go of it."""
+    for _ in Files(root, piece).sweep(lambda path, is_folder: False):
+        await asyncio.sleep(0)
 
 
 def _hex(digest: bytes) -> str:
@@ -81,7 +78,6 @@ class Bundle:
         self._digest = digest
         self._running = running
         self._root = root
-        self._piece = writer.sector
         self._spare = writer.piece
         self._files = Files(root, writer.sector)
         self._bytes = size  # of all files and the list

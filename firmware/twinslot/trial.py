@@ -138,9 +138,11 @@ async def undoing(agent: "Agent") -> str:
 
 
 async def _clear_free_tree(agent: "Agent") -> None:
-    """The file system has its room again."""
-    root = hw.tree_root(hw.free_tree())
-    await load("twinslot.bundle").clear(root, agent.writer.sector)
+    """The file system has its room again. What does not go now, the next download sweeps away."""
+    try:
+        await load("twinslot.bundle").clear(hw.tree_root(hw.free_tree()), agent.writer.sector)
+    except (OSError, MemoryError) as error:
+        log("what is not kept stays:", error)
 
 
 async def resetting(agent: "Agent") -> str:

@@ -27,6 +27,7 @@ def test_specification_alone_is_published_signed_and_shown(server):
         "sha256": None,
         "size": None,
         "chip": None,
+        "bundle": None,
         "signed_by": "server",
         "strategy": "general",
         "upgradable_from": None,

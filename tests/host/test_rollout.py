@@ -40,7 +40,6 @@ def reasons(decision: Decision) -> dict[str, str]:
         ({"app": "toaster"}, "'toaster'"),
         ({"version": "one"}, "not a semver"),
         ({"state": "trial"}, "is trying 1.0.0"),
-        ({"slot_size_bytes": 0}, "no second slot"),
     ],
 )
 def test_device_that_can_take_no_offer_gets_none_and_every_release_says_why(device, reason):
@@ -69,6 +68,12 @@ def test_release_that_the_device_can_not_take_is_not_offered_and_says_why(other,
     decision = decided(release(**other))
     assert decision.offer is None
     assert [reason in each for each in reasons(decision).values()] == [True]
+
+
+def test_image_is_not_offered_to_a_device_without_a_second_slot_and_a_specification_is():
+    decision = decided(RELEASE, release("1.0.5", specification=b"1", file=None), slot_size_bytes=0)
+    assert decision.offer.release.version == "1.0.5"
+    assert reasons(decision)["1.1.0"] == "this board's partition table has no second app slot"
 
 
 @pytest.mark.parametrize(

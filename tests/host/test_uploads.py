@@ -121,7 +121,7 @@ def test_upload_refused_for_its_manifest_keeps_the_artifact_of_another_release(s
         ({"app": "toaster"}, "its application is toaster"),
         ({"version": "1.2.0"}, "its version is 1.2.0"),
         ({"chip": 9}, "its chip is 9"),
-        ({"size": 17}, "its image size is 17"),
+        ({"size": 17}, "its size is 17"),
         ({"security": 3}, "its security version is 3"),
         ({"image": make_image(b"other", size=5000)}, "its SHA-256 is"),
     ],

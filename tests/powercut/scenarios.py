@@ -8,7 +8,7 @@ from dataclasses import replace
 from twinslot_sim.nor import SECTOR_SIZE
 
 from ..vectors.transfer_file import SEGMENT
-from . import packages, settings
+from . import bundles, packages, settings
 from .flash import Look
 from .runs import Scenario
 from .stage import HEALTHY, NEW, VARIANTS, Stage, confirmed, is_idle, keeps, sequence
@@ -106,4 +106,7 @@ OF_SETTINGS: dict[str, Make] = {
     made.__name__: made for made in (settings.keys, settings.configuration, settings.both, settings.doubtful)
 }
 OF_PACKAGES: dict[str, Make] = {made.__name__: made for made in (packages.install, packages.replace, packages.remove)}
-ALL = OF_IMAGES | OF_SETTINGS | OF_PACKAGES
+OF_BUNDLES: dict[str, Make] = {
+    made.__name__: made for made in (bundles.bundle, bundles.unbundled, bundles.no_room, bundles.beside)
+}
+ALL = OF_IMAGES | OF_SETTINGS | OF_PACKAGES | OF_BUNDLES

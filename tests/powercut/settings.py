@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from ..e2e.rotating import Key, raw
 from .flash import Look
 from .runs import Scenario
-from .stage import HEALTHY, NEW, Stage, confirmed, is_idle, keeps, sequence
+from .stage import HEALTHY, NEW, Stage, confirmed, is_idle, keeps, sequence, with_image
 from .watch import Rule
 
 OLD = "1.0.1"
@@ -33,7 +33,7 @@ async def keys(stage: Stage) -> Scenario:
         start, old = await stage.board(), "1.0.0"
     image = stage.image(NEW)
     trusted = {old: raw(stage.owner), NEW: raw(successor)}
-    start = _with_image(stage, start, image)
+    start = with_image(stage, start, image)
     if stage.variant.dirty:
         start = _with_blob(start, f"keys{stage.variant.slot}", raw(_key()))
     stage.propose(image, NEW, successor=successor)
@@ -58,7 +58,7 @@ async def configuration(stage: Stage) -> Scenario:
 async def both(stage: Stage) -> Scenario:
     """A specification with an image, which lies in its slot already."""
     image = stage.image(NEW)
-    start = _with_image(stage, _with_remains(stage, await _changed(stage)), image)
+    start = with_image(stage, _with_remains(stage, await _changed(stage)), image)
     stage.propose(image, NEW, AFTER)
     return Scenario(start, confirmed(NEW), _is_configured({OLD: BEFORE, NEW: AFTER}))
 
@@ -86,12 +86,6 @@ async def _changed(stage: Stage, application: str = HEALTHY, successor: Key | No
 
 def _key() -> Key:
     return rsa.generate_private_key(65537, 3072)
-
-
-def _with_image(stage: Stage, start: bytes, image: bytes) -> bytes:
-    """The flash, and the image lies in the slot that does not run."""
-    at = Look(start).slots[1 - stage.variant.slot].offset
-    return start[:at] + image + start[at + len(image) :]
 
 
 def _with_remains(stage: Stage, start: bytes) -> bytes:

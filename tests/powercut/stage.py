@@ -14,10 +14,12 @@ from aiohttp import web
 from twinslot_sim import image
 from twinslot_sim.nor import SECTOR_SIZE
 
+from ..e2e.bundles import bundle_manifest
 from ..e2e.impostor import GROUP, Impostor, manifest, ranged, sign
 from ..e2e.lab import make_flash, modulus
 from ..e2e.rotating import Key, changing
 from ..vectors import transfer_file
+from ..vectors.bundle_file import transfer_of
 from .flash import Content, Look
 from .runs import Ended, Run, Scenario
 
@@ -75,6 +77,7 @@ class Stage:
         self.sectors = sectors
         self._folder = folder
         self._device = device
+        self._bundle = b""  # its transfer, when one is proposed
         server.transfer = self._serve
 
     def image(self, version: str, application: str = HEALTHY, sectors: int = 0) -> bytes:
@@ -91,7 +94,13 @@ class Stage:
             data = changing(data, [successor], [self.owner])
         carried = {} if specification is None else {"specification": base64.b64encode(specification).decode()}
         self.server.extras = {**carried, **({} if content else {"transfer": None, "image": None})}
-        self.server.image = content
+        self.server.image, self._bundle = content, b""
+        self.server.offer = data, sign(self.owner, data)
+
+    def propose_bundle(self, files: dict[str, bytes], version: str) -> None:
+        """The next check-ins bring that release: a bundle of these files, which are in the order of their paths."""
+        data = bundle_manifest(files, version=version, sequence=sequence(version))
+        self.server.extras, self._bundle = {"image": None}, transfer_of(files)
         self.server.offer = data, sign(self.owner, data)
 
     async def board(self, application: str = HEALTHY, **settings: object) -> bytes:
@@ -125,8 +134,16 @@ class Stage:
         return content[: slot.offset] + b"\xff" * slot.size + content[slot.offset + slot.size :]
 
     async def _serve(self, request: web.Request) -> web.Response:
+        if self._bundle:
+            return ranged(request, self._bundle)
         base = self.server.base if request.query["runs"] else b""
         return ranged(request, _transfer(self.server.image, base))
+
+
+def with_image(stage: Stage, start: bytes, image: bytes) -> bytes:
+    """The flash, and the image lies in the slot that does not run."""
+    at = Look(start).slots[1 - stage.variant.slot].offset
+    return start[:at] + image + start[at + len(image) :]
 
 
 def sequence(version: str) -> int:

@@ -14,6 +14,7 @@ from twinslot_sim.otadata import State
 from twinslot_sim.partitions import Partition
 
 from .flash import Content, Look, Operation
+from .trees import BUNDLE, Trees
 
 SWITCHES_MAX = 4
 """An update, and three more tries of one whose trial lost its power."""
@@ -21,7 +22,7 @@ SWITCHES_MAX = 4
 Rule = Callable[[Look], str]
 """What does not hold in a flash; empty when all does."""
 
-_SPECIFICATION = 1
+_WITH_IMAGE = (0, 2)
 _GIVEN_UP = ("rolled_back", "refused", "failed")
 
 
@@ -47,18 +48,20 @@ class Watch:
         self._states = _states(look)  # the last of each entry, by its sector and sequence
         self._floor = [0, 0, 0]  # the highest sequence, security version and failed sequence of all records
         self._record = look.record
-        self._specification = look.number("spec_state")
+        self._specification = _state(look)
         self._switches = 0
         trial = look.record.get("trial") or {}
         self._spent = {trial.get("sequence", 0): trial.get("arms", 0)}  # switches to a release, as the record counts
         self._tried = 0  # the sequence of the release that has begun its trial, while the power was on
         self._read: list[tuple[int, int]] = []  # stretches of the slot that does not run, since it was last written
+        self._trees = Trees(look, self._claim)
 
     def booted(self, offset: int) -> None:
         """The bootloader has started what lies there."""
         look = Look(self._content.data)
         self._runs = next(slot for slot in self._slots if slot.offset == offset)
         self._selected, self._read = look.boot, []
+        self._trees.booted(look)
         state = look.state(self._slots.index(self._runs))
         kept = look.record.get("confirmed", {}).get("slot", self._slots.index(self._runs))
         trial = look.record.get("trial") or {}
@@ -78,7 +81,10 @@ class Watch:
 
     def was_read(self, address: int, length: int) -> None:
         """The device has read these bytes."""
-        self._read.append((address, address + length))
+        if self._within(address, self._table["vfs"]):
+            self._trees.was_read(address, length)
+        else:
+            self._read.append((address, address + length))
 
     def operated(self, operation: Operation) -> None:
         """The operation is done, and the content is up to date."""
@@ -89,9 +95,12 @@ class Watch:
         elif self._within(address, self._table["nvs"]):
             look = Look(self._content.data)
             self._look_at_nvs(look)
+            self._trees.look_at_numbers(look)
             self._obey(look)
         elif self._within(address, self._table["vfs"]):
-            self._obey(Look(self._content.data))
+            look = Look(self._content.data)
+            self._trees.written(address, look)
+            self._obey(look)
         elif self._within(address, self._selected) or self._within(address, self._runs):
             self._say(f"{operation}: in the slot that boots or runs")
         else:
@@ -185,7 +194,7 @@ class Watch:
             self._record = record
             self._look_at_record(look, record)
             self._look_at_change(record, was)
-        before, self._specification = self._specification, look.number("spec_state")
+        before, self._specification = self._specification, _state(look)
         if self._specification == State.NEW != before and not record["trial"]:
             self._claim("a specification is to be tried, and none is on its way")
         elif self._specification == State.NEW != before:
@@ -202,15 +211,11 @@ class Watch:
         for release in (trial, confirmed):
             if not release or release["sha256"] is None:
                 continue
-            if (
-                release is confirmed
-                and trial
-                and trial["slot"] == confirmed["slot"]
-                and trial["kind"] != _SPECIFICATION
-            ):
+            has_image = release.get("kind", 0) in _WITH_IMAGE
+            if release is trial and has_image and trial["slot"] == confirmed["slot"]:
                 self._claim("the release on its way is in the slot of the one that is kept")
             slot = self._slots[release["slot"]]
-            size = release.get("size", 0) if release.get("kind") != _SPECIFICATION else 0
+            size = release.get("size", 0) if has_image else 0
             if size and hashlib.sha256(look.slot_bytes(release["slot"], size)).hexdigest() != release["sha256"]:
                 self._claim(
                     f"the record says that {release['version']} lies in {slot.label}, which holds another image"
@@ -236,7 +241,10 @@ class Watch:
         report, kept = record["report"] or {}, record["confirmed"]
         told = report.get("event"), report.get("version"), report.get("sequence")
         if kept["sequence"] == over["sequence"]:
-            if any(kept[key] != over[key] for key in ("version", "security", "sha256", "slot")):
+            brought = "bundle" if over["kind"] & BUNDLE else "sha256"
+            if kept[brought] != over["sha256"] or any(
+                kept[key] != over[key] for key in ("version", "security", "slot")
+            ):
                 self._claim(f"{over} has become {kept}")
             if told != ("confirmed", over["version"], over["sequence"]):
                 self._claim(f"{over['version']} is confirmed, and reported is {report}")
@@ -256,6 +264,12 @@ class Watch:
 
     def _say(self, what: str) -> None:
         self.broken.append(what)
+
+
+def _state(look: Look) -> int | None:
+    """How far the trial of a release without an image is (docs/protocol.md, "How a tree runs")."""
+    number = look.number("spec_state")
+    return None if number is None else number & 7
 
 
 def _states(look: Look) -> dict[tuple[int, int], int]:

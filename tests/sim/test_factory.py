@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from twinslot_sim import bootloader, factory, image, micropython, partitions
+from twinslot_sim import bootloader, factory, image, micropython, partitions, vfs
 from twinslot_sim.factory import FactoryError
 from twinslot_sim.image import ImageError
 from twinslot_sim.nor import FLASH_SIZE, Nor
 from twinslot_sim.nvs import Nvs
-from twinslot_sim.partitions import MICROPYTHON_4MIB_OTA
+from twinslot_sim.partitions import MICROPYTHON_4MIB, MICROPYTHON_4MIB_OTA
 
 FILES = {
     "/boot.py": b"import frozen\n",
@@ -80,6 +80,26 @@ def test_fresh_flash_boots_its_image_and_the_rest_is_erased(flash_path: Path, ap
         assert (booted.slot, booted.image.version) == (OTA_0, "1.0.0")
         assert nor.read(OTA_0.offset, len(app_image)) == app_image
         Nvs(nor, NVS.offset, NVS.size).set_i32("twinslot", "boots", 1)
+
+
+def test_one_slot_flash_boots_its_image_without_otadata(flash_path: Path, app_image: bytes) -> None:
+    factory.make_flash(flash_path, app_image, FILES, MICROPYTHON_4MIB)
+    with Nor(flash_path) as nor:
+        rows = {row.label: (row.offset, row.size) for row in partitions.read(nor)}
+        assert rows == {
+            "nvs": (0x9000, 0x6000),
+            "phy_init": (0xF000, 0x1000),
+            "factory": (0x10000, 0x1F0000),
+            "vfs": (0x200000, 0x200000),
+        }
+        booted = bootloader.boot(nor)
+        assert (booted.slot.label, booted.image.version) == ("factory", "1.0.0")
+        assert nor.ops == 0
+    for name, content in FILES.items():
+        assert vfs.read_file(flash_path, name) == content
+    with pytest.raises(FactoryError, match="more than the slot's 2031616"):
+        too_long = image.build("kettle", "1.0.0", {}, size_bytes=0x1F0001)
+        factory.make_flash(flash_path, too_long, {}, MICROPYTHON_4MIB)
 
 
 def test_micropython_mounts_reads_and_writes_the_files(flash_path: Path, app_image: bytes, tmp_path: Path) -> None:

@@ -7,12 +7,14 @@ import json
 import re
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from twinslot_sim import applications, factory, micropython, vfs
 from twinslot_sim.board import Board
 from twinslot_sim.nor import Nor
+from twinslot_sim.partitions import MICROPYTHON_4MIB_OTA, Partition
 
 PATIENCE_S = 60
 
@@ -21,12 +23,20 @@ class OnTheDesk:
     """A board that is switched on within `with`; `log` is all that it printed. A flash that is missing is made, as from
     the shop, with `files` if there are any."""
 
-    def __init__(self, flash: Path, *, files: dict[str, bytes] | None = None, image: bytes = b"", **board: Any) -> None:
+    def __init__(
+        self,
+        flash: Path,
+        *,
+        files: dict[str, bytes] | None = None,
+        image: bytes = b"",
+        table: Sequence[Partition] = MICROPYTHON_4MIB_OTA,
+        **board: Any,
+    ) -> None:
         self.flash = flash
         self.log = ""
         self._settings = board
         if not flash.exists():
-            factory.make_flash(flash, image or applications.micropython(), files)
+            factory.make_flash(flash, image or applications.micropython(), files, table)
 
     def __enter__(self) -> OnTheDesk:
         ready = threading.Event()

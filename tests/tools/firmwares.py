@@ -8,15 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from twinslot_sim import image, partitions
-from twinslot_sim.partitions import APP, DATA, FACTORY, FAT, MICROPYTHON_4MIB_OTA, NVS, PHY, Partition
-
-ONE_SLOT = (
-    Partition(DATA, NVS, 0x9000, 0x6000, "nvs"),
-    Partition(DATA, PHY, 0xF000, 0x1000, "phy_init"),
-    Partition(APP, FACTORY, 0x10000, 0x1F0000, "factory"),
-    Partition(DATA, FAT, 0x200000, 0x200000, "vfs"),
-)
-"""partitions-4MiBplus.csv, with the row for files that the firmware adds."""
+from twinslot_sim.partitions import MICROPYTHON_4MIB_OTA, Partition
 
 
 @functools.cache

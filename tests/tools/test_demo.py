@@ -1,9 +1,10 @@
 """`make demo`, as it runs where nobody watches."""
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -43,10 +44,11 @@ def test_demo_keeps_its_promises_and_leaves_nothing(temporary) -> None:
         [sys.executable, "-m", "twinslot_tools.demo"], capture_output=True, text=True, env=os.environ, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    for board in story.BOARDS:
-        heard = [line for line in done.stdout.splitlines() if line.startswith(f"{board}: ")]
-        assert f"{board}: confirmed 1.1.0" in heard
-        assert heard[-1] == f"{board}: rolled back 1.2.0: crash"
+    files = ["confirmed 1.3.0", "confirmed 1.4.0"]
+    for board in story.ALL:
+        ends = re.findall(rf"^{board}: ((?:confirmed|rolled back) .*)$", done.stdout, re.MULTILINE)
+        assert ends == (files if board == story.ONE_SLOT else ["confirmed 1.1.0", "rolled back 1.2.0: crash", *files])
+    assert "this board's partition table has no second app slot" in done.stdout
     assert "Seen, and checked against the server's own view:" in done.stdout
     assert list(temporary.iterdir()) == []
     assert servers_over(temporary) == []
@@ -58,11 +60,13 @@ def test_broken_promise_is_told_and_fails_the_demo(temporary, monkeypatch, capfd
     async def publish_crashing(stage: story.Stage, version: str, habit: str) -> str:
         return await publish(stage, version, "crashing")
 
-    async def until_broken(stage: story.Stage, promise: str, seen: Callable[[story.Device], bool]) -> None:
+    async def until_broken(
+        stage: story.Stage, promise: str, seen: Callable[[story.Device], bool], names: Sequence[str] = story.BOARDS
+    ) -> None:
         if promise == "every board confirmed 1.1.0":
             await until(stage, "every board went back", lambda device: last_event(device) == "rolled_back")
             monkeypatch.setattr(story, "ACT_S", 1)  # no more of it will come
-        await until(stage, promise, seen)
+        await until(stage, promise, seen, names)
 
     monkeypatch.setattr(story.Stage, "publish", publish_crashing)
     monkeypatch.setattr(story.Stage, "until", until_broken)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from twinslot_sim import applications
+from twinslot_sim import applications, bootloader, factory, nvs, partitions
+from twinslot_sim.nor import Nor
 from twinslot_tools import board_port, checkup, provision
 from twinslot_tools.board_files import board_files, starter
 
@@ -56,6 +57,24 @@ def test_healthy_board_has_no_cross_and_runs_on_unchanged(twinslot, configuratio
         shown = twinslot("doctor", "--port", desk.port)
     assert {check["name"] for check in result.document["checks"]} >= {"slots", "wifi", "server", "key", "clock"}
     assert shown.code == 0 and "✓ key            the server knows it" in shown.out
+
+
+def test_board_with_one_slot_is_well_and_its_bundle_is_named(twinslot, configuration, lying_there, tmp_path) -> None:
+    flash = tmp_path / "flash"
+    app = b"def main():\n    print('of the bundle')\n"
+    files = lying_there | {"/twinslot.json": json.dumps(configuration).encode(), "/app_a/app.py": app}
+    factory.make_flash(flash, applications.micropython(), files, partitions.MICROPYTHON_4MIB)
+    with Nor(flash) as nor:
+        where = bootloader.nvs_partition(nor)
+        nvs.Nvs(nor, where.offset, where.size).set_i32("twinslot", "tree", 1)
+    with OnTheDesk(flash) as desk:
+        desk.says("of the bundle")
+        result = twinslot("doctor", "--port", desk.port, "--json")
+    assert crosses(result) == {}, result.out
+    found = {check["name"]: (check["ok"], check["found"]) for check in result.document["checks"]}
+    assert found["slots"] == (True, "1, factory: it takes bundles and packages over the air, but no firmware")
+    assert found["application"] == (True, "/app_a/app.py; the bundle in /app_a runs")
+    assert found["otadata"][0] is None
 
 
 def test_board_from_the_shop_lacks_everything_of_ours(twinslot, tmp_path) -> None:

@@ -31,7 +31,7 @@ def ota(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def one_slot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("firmware")
-    return firmwares.combined(folder / "ESP32_GENERIC-20250415-v1.25.0.bin", table=firmwares.ONE_SLOT)
+    return firmwares.combined(folder / "ESP32_GENERIC-20250415-v1.25.0.bin", table=partitions.MICROPYTHON_4MIB)
 
 
 def test_chips_are_as_esptool_knows_them() -> None:

@@ -183,7 +183,7 @@ def test_other_conflict_is_not_tried_again(twinslot, foreign, image, publisher) 
     assert "exists already" in result.err
 
 
-@pytest.mark.parametrize(("base", "what"), [(None, "the whole image, compressed"), ("ab" * 32, "what the image")])
+@pytest.mark.parametrize(("base", "what"), [(None, "all of it, compressed"), ("ab" * 32, "what the image")])
 def test_explain_says_how_much_a_device_downloads(twinslot, foreign, base, what) -> None:
     offer = {"version": "1.1.0", "transfer": {"size": 4321, "base": base}}
     explained = {"offer": offer, "reason": "it is the highest", "releases": []}

@@ -18,7 +18,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from twinslot_sim import applications, factory, partitions
+from twinslot_sim import bootloader, nvs, partitions
+from twinslot_sim.errors import EspError
+from twinslot_sim.nor import Nor
+from twinslot_sim.vfs import NoFileSystem
 from twinslot_tools import coming_online, provisioning
 from twinslot_tools.board_facts import Board, unfit
 from twinslot_tools.board_files import board_files, starter
@@ -193,20 +196,54 @@ def test_what_cannot_be_done_leaves_the_board_as_it_was(
     assert said in result.err and "Traceback" not in result.err
 
 
-def test_board_with_one_slot_is_refused_with_what_it_can_get(twinslot, group, tmp_path) -> None:
+def test_board_with_one_slot_comes_online_and_is_told_what_it_takes(twinslot, group, tmp_path) -> None:
     flash = tmp_path / "flash"
-    factory.make_flash(flash, applications.micropython(), None)
-    rows = {row.label: row for row in partitions.MICROPYTHON_4MIB_OTA}
-    one = partitions.Partition(partitions.APP, partitions.FACTORY, 0x10000, 0x1F0000, "factory")
-    table = partitions.build((rows["nvs"], rows["phy_init"], one, rows["vfs"]))
-    with flash.open("r+b") as chip:
-        chip.seek(partitions.TABLE_OFFSET)
-        chip.write(table)
-    with OnTheDesk(flash) as desk:
+    with OnTheDesk(flash, table=partitions.MICROPYTHON_4MIB) as desk:
         desk.says(PROMPT)
+        shown = twinslot("provision", "--port", desk.port, "--group", group["id"], "--dry-run")
         result = twinslot("provision", "--port", desk.port, "--group", group["id"])
-    assert result.code == 1
-    assert "one app slot (factory runs)" in result.err and "-OTA-" in result.err and "mpremote" in result.err
+    assert (shown.code, result.code) == (0, 0), result.err
+    for said in (shown.out, result.out):
+        assert "one app slot (factory runs): it takes bundles and packages over the air, but no firmware" in said
+    assert "is online, running 1.25.0" in result.out and "FILE is what `twinslot bundle DIR` makes" in result.out
+    assert files_of(flash) == board_files()
+
+
+OLD_TREE = {"/app_a/app.py": b"def main():\n    print('the old one')\n", "/app_a/lib/x.py": b"", "/app_b/app.py": b""}
+KEEP_TREE_A = b"""
+import os
+from esp32 import NVS
+if "app_a" in os.listdir("/"):
+    nvs = NVS("twin" + "slot")  # not to look like a main.py that starts the agent
+    nvs.set_i32("tree", 1)
+    nvs.set_i32("spec_state", 2 | 8 * 2)
+    nvs.commit()
+print("mine runs")
+"""
+
+
+def test_bundles_of_another_application_go_and_those_of_its_own_stay(twinslot, group, tmp_path) -> None:
+    flash = tmp_path / "flash"
+    with OnTheDesk(flash, files={**OLD_TREE, "/main.py": KEEP_TREE_A}) as desk:
+        desk.says("mine runs")
+        planned = twinslot("provision", "--port", desk.port, "--group", group["id"], "--dry-run", "--json").document
+        assert {"/app_a", "/app_b"} <= set(planned["remove"])
+        done = twinslot("provision", "--port", desk.port, "--group", group["id"], "--json")
+        assert done.code == 0 and {"/app_a", "/app_b"} <= set(done.document["remove"]), done.err
+    with Nor(flash) as nor:
+        stored = nvs.Nvs(nor, bootloader.nvs_partition(nor).offset, bootloader.nvs_partition(nor).size)
+        for key in ("tree", "spec_state"):
+            with pytest.raises(EspError):
+                stored.get_i32("twinslot", key)
+    with pytest.raises(NoFileSystem):
+        lying(flash, "/app_a/app.py")
+    own = {**OLD_TREE, "/main.py": KEEP_TREE_A, "/twinslot.json": lying(flash, "/twinslot.json")}
+    flash = tmp_path / "again"
+    with OnTheDesk(flash, files=own) as desk:
+        desk.says("mine runs")
+        again = twinslot("provision", "--port", desk.port, "--group", group["id"], "--json")
+        assert (again.code, again.document["remove"]) == (0, []), again.err
+    assert lying(flash, "/app_a/app.py") == OLD_TREE["/app_a/app.py"]
 
 
 def test_main_of_the_owner_stays_and_is_told_how_to_start_the_agent(twinslot, group, tmp_path, monkeypatch) -> None:
@@ -272,6 +309,7 @@ def test_board_that_cannot_run_the_package_is_told_why() -> None:
     }
     told = dict.fromkeys(("free_bytes", "block_bytes", "free_heap", "year"), 0)
     told |= {"version": "1.25.0", "mpy": 0x706, "chip": chip, "files": {}, "settings": None, "root": [], "lib": []}
+    told |= {"tree": "", "in_tree": [], "on_trial": False}
     board = Board.of([], told)
     assert unfit(board, 6) is None
     assert "bytecode of version 6" in (unfit(board, 7) or "")
@@ -282,6 +320,8 @@ def test_board_that_cannot_run_the_package_is_told_why() -> None:
     assert (named.version_of("kettle"), named.version_of("oven")) == ("1.2.0", "1.25.0")
     trying = Board.of([], told | {"chip": chip | {"otadata": [entry.format("01000000"), "ff" * 32]}})
     assert "trying the release in ota_0" in (unfit(trying, 6) or "")
+    tried = Board.of([], told | {"tree": "/app_b", "on_trial": True})
+    assert "trying the release in /app_b" in (unfit(tried, 6) or "")
     assert plan_of(dataclasses.replace(board, modules=frozenset({"app"})), {}, b"starter").writes == {}
 
 

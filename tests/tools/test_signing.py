@@ -162,13 +162,13 @@ def test_facts_are_those_of_the_image(tmp_path) -> None:
     data = app_image("kettle", "1.1.0")
     (tmp_path / "image").write_bytes(data)
     expected = signing.ImageFacts(0, 0, len(data), hashlib.sha256(data).digest())
-    assert signing.image_facts(tmp_path / "image") == expected
+    assert signing.image_facts(tmp_path / "image", (tmp_path / "image").read_bytes()) == expected
 
 
 def test_combined_image_is_refused_with_the_way_out(tmp_path) -> None:
     (tmp_path / "combined").write_bytes(b"\xe9" + bytes(31) + b"\xff" * 4096)
     with pytest.raises(BadFile, match="app-bin"):
-        signing.image_facts(tmp_path / "combined")
+        signing.image_facts(tmp_path / "combined", (tmp_path / "combined").read_bytes())
 
 
 @pytest.mark.parametrize(
