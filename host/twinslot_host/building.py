@@ -1,4 +1,4 @@
-"""How transfers are made: one without a base in little time, a delta in a process of its own."""
+"""How transfers are made: one without a base, or of a bundle, in little time, a delta in a process of its own."""
 
 import asyncio
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from twinslot_host.artifacts import Incoming, written
 from twinslot_host.config import DELTA_NICENESS, DELTA_S
-from twinslot_host.domain import transfer
+from twinslot_host.domain import bundle_archive, bundle_transfer, transfer
 from twinslot_host.errors import TwinslotError
 
 _WORKER = "twinslot_host.delta_worker"
@@ -16,9 +16,14 @@ class DeltaFailed(TwinslotError):
     """The process ended without a transfer; what it said is in the log."""
 
 
-def whole(image: Path, path: Path) -> Incoming:
-    """The image's transfer without a base lies at `path`, synced. Raises StorageFull, or OSError for the image."""
-    return written(path, transfer.build(image.read_bytes()))
+def whole(file: Path, path: Path) -> Incoming:
+    """The transfer of a good image without a base, or of a good bundle, lies at `path`, synced. Raises StorageFull, or
+    OSError for the file."""
+    content = file.read_bytes()
+    if not bundle_archive.is_gzip(content):
+        return written(path, transfer.build(content))
+    made = bundle_archive.parse(content)
+    return written(path, bundle_transfer.build(made.listing, made.contents))
 
 
 async def delta(image: Path, base: Path) -> bytes:

@@ -73,7 +73,7 @@ BAD = {
         "more than 16777216 bytes",
     ),
     "a list of more than 8192 bytes": (make_bundle(MANY), "50 files has 8258 bytes, and a board takes 8192"),
-    "paths that are not in order": (make_bundle(REVERSED), "in the order of its bytes"),
+    "paths that are not in order": (make_bundle(REVERSED), "in the order of their bytes"),
     "a path that leads out": (make_bundle({"../app.py": b""}), "is no relative path"),
     "a path that is absolute": (make_bundle({"/app.py": b""}), "is no relative path"),
     "a path that is not ASCII": (make_bundle({"küche.py": b""}), "printable ASCII"),
@@ -83,7 +83,7 @@ BAD = {
     "paths that differ in case alone": (make_bundle({"APP.py": b"1", "app.py": b"2"}), "can't lie side by side"),
     "a file where a folder is, in other letters": (
         make_bundle({"LIB": b"1", "lib/a.py": b"2"}),
-        "'LIB' and 'lib/a.py'",
+        "'lib/a.py' and 'LIB'",
     ),
     "a symbolic link": (packed(LINK), "is a folder, a link or a device"),
     "a hard link": (packed([*LINK[:1], member("files/app.py", kind=tarfile.LNKTYPE, link="x")]), "is a folder, a link"),

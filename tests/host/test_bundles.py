@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import json
+import signal
 import sqlite3
 import struct
 from contextlib import closing
@@ -330,16 +331,16 @@ def test_bundle_whose_transfer_is_lost_gets_it_anew(server, start):
     assert carried(again, again.board(group, **KNOWS).offer())[0] == listed(FILES)
 
 
-def test_bundle_is_there_after_a_restart(server, start):
+def test_sigkill_right_after_an_acknowledged_bundle_loses_nothing(server, start):
     group = server.group()
     board = server.board(group, **KNOWS)
-    server.publish(BUNDLE)
+    shown = server.publish(BUNDLE).json
+    server.stop(signal.SIGKILL)
+    board.server = again = start()
+    assert again.api("GET", ONE).json == shown
     offer = board.offer()
-    server.stop()
-    again = start().board(group, **KNOWS)
-    assert {name: again.offer()[name] for name in ("manifest", "signature")} == {
-        name: offer[name] for name in ("manifest", "signature")
-    }
+    assert manifest_of(offer) == make_bundle_manifest(FILES, shown["sequence"])
+    assert carried(again, offer) == (listed(FILES), list(FILES.values()))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Images and bundles of one application: which comes first, and why."""
 
 import dataclasses
+import random
 
 import pytest
+from semver import Version
 
 from twinslot_host.domain.manifest import Manifest
 from twinslot_host.domain.release import File, Listing, Release
@@ -10,6 +12,7 @@ from twinslot_host.domain.signature import fingerprint
 
 from .test_rollout import KEY, PUBLISHER_GROUP, decided, reasons, release
 
+SEED = 20261125
 BUNDLE = File("bundle.tar.gz", "11" * 32, 5000, None, 0, Listing("22" * 32, 51, 6, (1, 20, 0)))
 KNOWS = {"mpy": 0x2B06, "micropython": (1, 26, 0)}
 
@@ -80,6 +83,40 @@ def test_explanation_names_the_next_hop_to_what_comes_first():
 )
 def test_what_the_device_can_not_take_is_not_waited_for(lower, device):
     assert way(bundle("1.5.0", **lower), release("2.0.0"), **device)[0] == "2.0.0"
+
+
+def highest_in_reach(releases: tuple[Release, ...]) -> str:
+    """By trying every way that there is."""
+    reached = {"1.0.0"}
+    while (
+        more := {
+            each.version
+            for each in releases
+            for one in reached
+            if Version.parse(each.version) > Version.parse(one)
+            and (each.upgradable_from is None or one in each.upgradable_from)
+        }
+        - reached
+    ):
+        reached |= more
+    return max(reached, key=Version.parse)
+
+
+@pytest.mark.parametrize("constrained", [True, False])
+def test_every_device_ends_at_the_highest_that_it_could_reach_and_has_had_the_highest_of_both_kinds(constrained):
+    chance = random.Random(SEED)
+    for number in range(400):
+        versions = [f"1.{minor}.0" for minor in range(1, chance.randrange(2, 9))]
+        named = {
+            version: chance.sample(["1.0.0", *versions], 2) if constrained and chance.random() < 0.6 else None
+            for version in versions
+        }
+        releases = tuple(chance.choice((bundle, release))(each, upgradable_from=named[each]) for each in versions)
+        went = way(*releases)
+        assert ["1.0.0", *went][-1] == highest_in_reach(releases), f"seed {SEED}, {number}"
+        if not constrained:
+            highest = {each.carried.kind_name: each.version for each in releases}
+            assert went == sorted(highest.values()), f"seed {SEED}, {number}"
 
 
 def test_board_with_one_slot_goes_from_bundle_to_bundle():

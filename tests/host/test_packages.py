@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from twinslot_host.domain.packages import PATH_LIMIT
+from twinslot_host.domain.paths import PATH_LIMIT
 
 from .group_ota import change
 from .inside import clocked

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from twinslot_host.domain import mpy as formats
 from twinslot_host.domain.dates import date
 from twinslot_host.domain.filters import Filter, Subject, matches
 from twinslot_host.domain.image import chip_name
 from twinslot_host.domain.manifest import TRUSTED_LIMIT
-from twinslot_host.domain.release import SERVER, Release
+from twinslot_host.domain.mpy import MicroPython
+from twinslot_host.domain.release import SERVER, File, Listing, Release
 from twinslot_host.domain.signature import fingerprint
 from twinslot_host.domain.versions import parsed
 
@@ -16,9 +18,10 @@ from twinslot_host.domain.versions import parsed
 class Device:
     """What a device last told of itself; `version` is None before its first check-in.
 
-    `failed` holds the sequences that it has rolled back or refused, `security_version` is that of the image which it
-    has confirmed. `trusted` are the signers whose keys it says it trusts (fingerprints, or SERVER), None when it does
-    not say.
+    `failed` holds the sequences that it has rolled back or refused, `security_version` is that of what it has
+    confirmed. `trusted` are the signers whose keys it says it trusts (fingerprints, or SERVER), None when it does not
+    say. `mpy` is the format of `.mpy` files that it loads, `micropython` its version; None from one that does not know
+    bundles.
     """
 
     app: str | None
@@ -31,6 +34,8 @@ class Device:
     security_version: int
     subject: Subject
     trusted: frozenset[str] | None = None
+    mpy: int | None = None
+    micropython: MicroPython | None = None
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,6 @@ def unready_reason(device: Device, policy: Policy, target: Release | None) -> st
         return f"the device runs {device.version!r}, which is not a semver version"
     if device.state == "trial":
         return f"the device is trying {device.version}; it gets no offer until it has confirmed or rolled back"
-    if device.slot_size_bytes == 0:
-        return "the device has no second slot to write to"
     return None
 
 
@@ -83,17 +86,17 @@ def unfit_reason(
         (_unmatched_reason(device, release, filters, now_ms) if target is None else None)
         or _untrusted_reason(policy, release)
         or _strange_keys_reason(policy, release)
-        or _unbootable_reason(device, release)
+        or _unusable_reason(device, release)
     )
 
 
 def waiting_reason(release: Release) -> str | None:
     """What the release lacks before it can reach anybody; None when it is complete."""
     if release.kind is not None:
-        ready = release.image is None or release.has_transfer
-        return (
-            None if ready else "its image's transfer is not made yet; where that goes wrong, the server's log says why"
-        )
+        if release.carried is None or release.has_transfer:
+            return None
+        what = release.carried.kind_name
+        return f"its {what}'s transfer is not made yet; where that goes wrong, the server's log says why"
     if release.lost_file:
         return "its file was deleted; it waits for another"
     return "it waits for its file" if release.waits_for_file else "it has neither a file nor a specification"
@@ -173,14 +176,36 @@ def unproven_reason(device: Device, policy: Policy, release: Release) -> str | N
     return None
 
 
-def _unbootable_reason(device: Device, release: Release) -> str | None:
-    image = release.image
-    if image is not None and image.chip is not None and image.chip != device.chip:
-        return f"it is for the {chip_name(image.chip)}, and the device is an {chip_name(device.chip)}"
-    if image is not None and image.size_bytes > device.slot_size_bytes:
-        return f"its {image.size_bytes} bytes do not fit the device's slot of {device.slot_size_bytes} bytes"
-    if not device.failed.isdisjoint(release.sequences):
+def _unusable_reason(device: Device, release: Release) -> str | None:
+    """Why the device can't run what the release carries, or is not to try it again; or None."""
+    carried = release.carried
+    reason = None if carried is None else _unbootable_reason(device, carried)
+    if reason is None and not device.failed.isdisjoint(release.sequences):
         return "it failed on this device; publish it under a new version to try again"
-    if image is not None and image.security_version < device.security_version:
-        return f"its security version {image.security_version} is below {device.security_version}, which is confirmed"
+    if reason is None and carried is not None and carried.security_version < device.security_version:
+        return f"its security version {carried.security_version} is below {device.security_version}, which is confirmed"
+    return reason
+
+
+def _unbootable_reason(device: Device, carried: File) -> str | None:
+    """Why no file like this could ever run on the device; None when it could."""
+    if carried.is_image and device.slot_size_bytes == 0:
+        return "this board's partition table has no second app slot"
+    if carried.chip is not None and carried.chip != device.chip:
+        return f"it is for the {chip_name(carried.chip)}, and the device is an {chip_name(device.chip)}"
+    if carried.is_image and carried.size_bytes > device.slot_size_bytes:
+        return f"its {carried.size_bytes} bytes do not fit the device's slot of {device.slot_size_bytes} bytes"
+    return None if carried.listing is None else _unloadable_reason(device, carried.listing)
+
+
+def _unloadable_reason(device: Device, listing: Listing) -> str | None:
+    """Why the device's MicroPython can't run the bundle's files; None when it can."""
+    if device.mpy is None or device.micropython is None:
+        return "the device's own package is too old for bundles"
+    if not formats.fits(listing.mpy, device.mpy):
+        needed, has = formats.named(listing.mpy), formats.named(device.mpy)
+        return f"its .mpy files are of the format {needed}, and the device loads {has}"
+    if listing.micropython > device.micropython:
+        needed, has = formats.version_text(listing.micropython), formats.version_text(device.micropython)
+        return f"it needs MicroPython {needed}, and the device has {has}"
     return None

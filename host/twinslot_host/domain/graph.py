@@ -2,11 +2,26 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from semver import Version
 
 from twinslot_host.domain.release import SERVER, Release
 from twinslot_host.domain.versions import bare
+
+
+@dataclass(frozen=True)
+class Way:
+    """What to offer now, and what that leads to: the highest release in reach, or one that comes before it.
+
+    That is a change of keys (`for_keys`), or what carries a bundle where `before`, the highest, carries an image, or
+    the other way round.
+    """
+
+    hop: Release
+    end: Release
+    for_keys: bool = False
+    before: Release | None = None
 
 
 class Graph:

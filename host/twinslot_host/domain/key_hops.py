@@ -8,23 +8,13 @@ take now is waited for.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from semver import Version
 
-from twinslot_host.domain.graph import Graph
+from twinslot_host.domain.graph import Graph, Way
+from twinslot_host.domain.kind_hops import other_kind_first
 from twinslot_host.domain.manifest import TRUSTED_LIMIT
 from twinslot_host.domain.release import Release
-
-
-@dataclass(frozen=True)
-class Way:
-    """What to offer now, and what that leads to: the highest release in reach or, `for_keys`, a change of keys that
-    comes before what is higher."""
-
-    hop: Release
-    end: Release
-    for_keys: bool = False
 
 
 def way_from(
@@ -41,10 +31,12 @@ def way_from(
     take each of the `takeable`, the graph aside, and each of the `fitting`, once it trusts the signers; both go from
     the highest version down.
     """
-    ways, graph = Graph(takeable).ways(current), Graph(fitting)
+    now, graph = Graph(takeable), Graph(fitting)
+    ways = now.ways(current)
     way = next((Way(ways[each.version], each) for each in takeable if each.version in ways), None)
     if way is None:
         return None
+    way = other_kind_first(way, now, ways, takeable)
     reached = graph.ways(current)
     changes = sorted((each for each in fitting if each.key_change and each.version in reached), key=_signed)
     best, kept = _after(trusted, changes), graph.within_reach(way.hop)

@@ -3,17 +3,21 @@
 | offset | type | field |
 | --- | --- | --- |
 | 0 | 4 bytes | `TWSM` |
-| 4 | u8, u8 | format 1, kind: 0 an image, 1 a specification, 2 both; 4 more when it changes the trusted keys |
-| 6 | u16 | chip; 0xFFFF for kind 1 |
+| 4 | u8, u8 | format 1; kind, as below |
+| 6 | u16 | chip; 0xFFFF for kind 1, and for a bundle for any chip |
 | 8 | u32 | sequence |
 | 12 | u32 | security version; 0 for kind 1 |
-| 16 | u32 | image size; 0 for kind 1 |
-| 20 | 32 bytes | SHA-256 of the image; zeros for kind 1 |
+| 16 | u32 | size of the image, or of the bundle's list; 0 for kind 1 |
+| 20 | 32 bytes | SHA-256 of that; zeros for kind 1 |
 | 52 | u8, bytes | application, UTF-8 |
 | … | u8, bytes | version, ASCII |
-| … | u16, 32 bytes | kinds 1, 2, 5, 6 only: size of the specification, 1 to 2048 bytes, and its SHA-256 |
-| … | u8, a times 384 bytes | kinds 4 to 6 only: a, 0 to 3, and as many moduli to trust |
-| … | u8, r times 32 bytes | kinds 4 to 6 only: r, 0 to 3, and as many SHA-256 of moduli to trust no more; not both 0 |
+| … | u16, 32 bytes | with a specification only: its size, 1 to 2048 bytes, and its SHA-256 |
+| … | u16, 3 times u8 | with a bundle only: the format of its `.mpy` files, and the oldest MicroPython; zeros for any |
+| … | u8, a times 384 bytes | with a change of keys only: a, 0 to 3, and as many moduli to trust |
+| … | u8, r times 32 bytes | the same: r, 0 to 3, and as many SHA-256 of moduli to trust no more; not both 0 |
+
+Kinds: 0 an image, 1 a specification, 2 both, 8 a bundle, 10 a bundle and a specification; 4 more when it changes the
+trusted keys.
 """
 
 import struct
@@ -21,20 +25,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twinslot_host.domain.json_values import SPECIFICATION_LIMIT_BYTES
+from twinslot_host.domain.mpy import MicroPython
 from twinslot_host.domain.signature import KEY_BYTES, fingerprint
 from twinslot_host.domain.versions import parsed
 from twinslot_host.errors import Invalid
 
-IMAGE, SPECIFICATION, BOTH = 0, 1, 2  # the kinds
+IMAGE, SPECIFICATION, BOTH, BUNDLE, BUNDLE_BOTH = 0, 1, 2, 8, 10  # the kinds
+IMAGES, BUNDLES = (IMAGE, BOTH), (BUNDLE, BUNDLE_BOTH)
 TRUSTED_LIMIT = 4  # keys that a device trusts after a change
 KEYS_LIMIT = 3  # that one release adds; as many again that it retires
 CHIP_ANY = 0xFFFF
 
 _FIXED = struct.Struct("<4sBBHIII32s")
 _SPECIFICATION = struct.Struct("<H32s")
+_BUNDLE = struct.Struct("<H3B")
 _MAGIC = b"TWSM"
 _FORMAT = 1
 _NO_IMAGE = (CHIP_ANY, 0, 0, bytes(32))  # chip, security version, size and SHA-256 of kind 1
+_SPECIFIED = (SPECIFICATION, BOTH, BUNDLE_BOTH)
 _TEXT_LIMIT_BYTES = 64
 _KEYS = 4  # of the kind's byte
 _DIGEST_BYTES = 32
@@ -46,9 +54,10 @@ class ManifestError(Invalid):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a signature vouches for; the specification's SHA-256 is empty for an image alone.
+    """What a signature vouches for; the specification's SHA-256 is empty where there is none.
 
-    `added` are the moduli to trust, `retired` the fingerprints of those to trust no more.
+    `size_bytes` and `sha256` are the image's, or those of the bundle's list; `mpy` and `micropython` are of a bundle,
+    zeros otherwise. `added` are the moduli to trust, `retired` the fingerprints of those to trust no more.
     """
 
     app: str
@@ -63,6 +72,8 @@ class Manifest:
     specification_sha256: bytes = b""
     added: tuple[bytes, ...] = ()
     retired: tuple[str, ...] = ()
+    mpy: int = 0
+    micropython: MicroPython = (0, 0, 0)
 
     @property
     def changes_keys(self) -> bool:
@@ -90,8 +101,10 @@ def encode(manifest: Manifest) -> bytes:
     )
     texts = b"".join(bytes([len(text)]) + text for text in (manifest.app.encode(), manifest.version.encode()))
     data = fixed + texts
-    if manifest.kind != IMAGE:
+    if manifest.kind in _SPECIFIED:
         data += _SPECIFICATION.pack(manifest.specification_size_bytes, manifest.specification_sha256)
+    if manifest.kind in BUNDLES:
+        data += _BUNDLE.pack(manifest.mpy, *manifest.micropython)
     if manifest.changes_keys:
         for parts in (manifest.added, [bytes.fromhex(name) for name in manifest.retired]):
             data += bytes([len(parts)]) + b"".join(parts)
@@ -104,13 +117,16 @@ def decode(data: bytes) -> Manifest:
         raise ManifestError("manifest: it is too short")
     magic, layout, kind, chip, sequence, security, size_bytes, sha256 = _FIXED.unpack_from(data)
     keys, kind = kind & _KEYS, kind & ~_KEYS
-    if magic != _MAGIC or layout != _FORMAT or kind not in (IMAGE, SPECIFICATION, BOTH):
-        raise ManifestError("manifest: it is not of format 1, kind 0 to 2 or 4 to 6; sign with this version's tools")
+    if magic != _MAGIC or layout != _FORMAT or kind not in (*IMAGES, SPECIFICATION, *BUNDLES):
+        raise ManifestError(
+            "manifest: it is not of format 1, and of a kind that is known; sign with this version's tools"
+        )
     if kind == SPECIFICATION and (chip, security, size_bytes, sha256) != _NO_IMAGE:
         raise ManifestError("manifest: it is for a specification alone, and tells of an image")
     app, at = _text(data, _FIXED.size, "application")
     version, at = _text(data, at, "version")
-    specification_size, specification_sha256, at = _specification(data, at) if kind != IMAGE else (0, b"", at)
+    specification_size, specification_sha256, at = _specification(data, at) if kind in _SPECIFIED else (0, b"", at)
+    mpy, micropython, at = _bundle(data, at) if kind in BUNDLES else (0, (0, 0, 0), at)
     added, retired, at = _keys(data, at) if keys else ((), (), at)
     if at != len(data):
         raise ManifestError("manifest: it is longer or shorter than it says")
@@ -118,9 +134,21 @@ def decode(data: bytes) -> Manifest:
         raise ManifestError("manifest: its sequence is 0, where 1 is the lowest")
     if parsed(version) is None:
         raise ManifestError("manifest: its version is not semver 2.0.0")
-    specified = specification_size, specification_sha256
     return Manifest(
-        app, version, sequence, security, chip, size_bytes, sha256, kind, *specified, added=added, retired=retired
+        app=app,
+        version=version,
+        sequence=sequence,
+        security_version=security,
+        chip=chip,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        kind=kind,
+        specification_size_bytes=specification_size,
+        specification_sha256=specification_sha256,
+        added=added,
+        retired=retired,
+        mpy=mpy,
+        micropython=micropython,
     )
 
 
@@ -143,6 +171,14 @@ def _specification(data: bytes, at: int) -> tuple[int, bytes, int]:
     if not 1 <= size_bytes <= SPECIFICATION_LIMIT_BYTES:
         raise ManifestError(f"manifest: its specification is not of 1 to {SPECIFICATION_LIMIT_BYTES} bytes")
     return size_bytes, sha256, end
+
+
+def _bundle(data: bytes, at: int) -> tuple[int, MicroPython, int]:
+    end = at + _BUNDLE.size
+    if end > len(data):
+        raise ManifestError("manifest: it is cut short before its bundle's oldest MicroPython")
+    mpy, *micropython = _BUNDLE.unpack_from(data, at)
+    return mpy, (micropython[0], micropython[1], micropython[2]), end
 
 
 def _keys(data: bytes, at: int) -> tuple[tuple[bytes, ...], tuple[str, ...], int]:

@@ -1,12 +1,11 @@
-"""What a device makes of a segment's payload: deflate and patches, refused where a device refuses them, as far as that
-shows without the base (docs/protocol.md, "Transfer")."""
+"""What a device makes of the payload of a segment, or of a bundle's file: deflate and patches, refused where a device
+refuses them, as far as that shows without the base (docs/protocol.md, "Transfer")."""
 
 import zlib
 
 from twinslot_host.errors import Invalid
 
-WINDOW_BITS = -12  # raw deflate, 4 KiB
-
+_WINDOW_BITS = -12  # raw deflate, 4 KiB
 _PIECE_BYTES = 256  # of deflate's output
 _INPUT_BYTES = 1024  # that a device has of it for such a piece
 _NUMBER_BYTES = 5
@@ -16,10 +15,16 @@ class PayloadError(Invalid):
     """A device would refuse the payload; the message says why."""
 
 
+def deflated(data: bytes) -> bytes:
+    """Raw deflate of it, with the largest window that a device has."""
+    work = zlib.compressobj(9, zlib.DEFLATED, _WINDOW_BITS, 9)
+    return work.compress(data) + work.flush()
+
+
 def inflated(payload: bytes, limit_bytes: int) -> bytes:
     """What the deflate holds, which is all of the payload. Raises PayloadError when that is more than `limit_bytes`, or
     no such deflate."""
-    work = zlib.decompressobj(WINDOW_BITS)
+    work = zlib.decompressobj(_WINDOW_BITS)
     content, at = bytearray(), 0
     while not work.eof:
         given = payload[at : at + _INPUT_BYTES]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from twinslot_host.domain.json_values import is_object
-from twinslot_host.domain.manifest import BOTH, CHIP_ANY, IMAGE, SPECIFICATION, Manifest
+from twinslot_host.domain.manifest import BOTH, BUNDLE, BUNDLE_BOTH, CHIP_ANY, IMAGE, SPECIFICATION, Manifest
+from twinslot_host.domain.mpy import MicroPython
 
 Strategy = Literal["suspended", "targeted", "general"]
 Trust = Literal["server", "publisher"]  # whose signatures a group's devices take
@@ -15,14 +16,42 @@ NO_SPECIFICATION = b"{}"  # what a release with a file that is no image carries,
 
 
 @dataclass(frozen=True)
+class Listing:
+    """What a manifest tells of a bundle: its list by size and hex SHA-256, the format of its `.mpy` files and the
+    oldest MicroPython, zeros for any."""
+
+    sha256: str
+    size_bytes: int
+    mpy: int
+    micropython: MicroPython
+
+
+@dataclass(frozen=True)
 class File:
-    """A release's file. `chip` is None when it is no app image; `sha256` is hex."""
+    """A release's file; `sha256` is hex. `chip` is that of an app image, or of a bundle, which may be for any (None);
+    `listing` is None when it is no bundle."""
 
     name: str
     sha256: str
     size_bytes: int
     chip: int | None
     security_version: int
+    listing: Listing | None = None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is an app image."""
+        return self.listing is None and self.chip is not None
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether a transfer carries what it holds to devices: it is an app image or a bundle."""
+        return self.listing is not None or self.chip is not None
+
+    @property
+    def kind_name(self) -> str:
+        """What people call what it is, when a transfer carries it."""
+        return "image" if self.is_image else "bundle"
 
 
 @dataclass(frozen=True)
@@ -40,7 +69,7 @@ class Release:
     `specification` is compact JSON, the bytes that devices get; `metadata` JSON that they don't. `waits_for_file`: it
     is offered only with a file; `lost_file`: its file was deleted, and it waits for another. `sequences` are those of
     its signatures that are not void, the current one last; there may be none. `key_change` is its manifest, when that
-    changes the keys which devices trust. `has_transfer`: its image, if any, has the transfer that suits all.
+    changes the keys which devices trust. `has_transfer`: its image or bundle, if any, has the transfer that suits all.
     """
 
     id: int
@@ -67,12 +96,19 @@ class Release:
     @property
     def image(self) -> File | None:
         """The file, when it is an app image."""
-        return self.file if self.file is not None and self.file.chip is not None else None
+        return self.file if self.file is not None and self.file.is_image else None
+
+    @property
+    def carried(self) -> File | None:
+        """The file, when it is an app image or a bundle."""
+        return self.file if self.file is not None and self.file.is_carried else None
 
     @property
     def kind(self) -> int | None:
         """The manifest's kind; None while the release waits for what it lacks."""
-        if self.image is not None:
+        if self.carried is not None and self.carried.listing is not None:
+            return BUNDLE if self.specification is None else BUNDLE_BOTH
+        if self.carried is not None:
             return IMAGE if self.specification is None else BOTH
         if self.file is not None:
             return SPECIFICATION
@@ -89,22 +125,27 @@ class Release:
 
     @property
     def linked_file(self) -> File | None:
-        """The file, when devices get its link in the place of the specification's `link`."""
-        return self.file if is_object(self.sent_specification or b"") else None
+        """The file, when devices get its link in the place of the specification's `link`; they get none of a bundle."""
+        has_place = is_object(self.sent_specification or b"")
+        return self.file if has_place and self.file is not None and self.file.listing is None else None
 
     def manifest(self, app: str, sequence: int) -> Manifest:
         """What is to be signed. The release does not wait for anything, as the caller has seen."""
         assert self.kind is not None
-        image, specification = self.image, self.sent_specification
+        carried, specification = self.carried, self.sent_specification
+        listing = None if carried is None else carried.listing
+        named = carried if listing is None else listing
         return Manifest(
             app=app,
             version=self.version,
             sequence=sequence,
-            security_version=0 if image is None else image.security_version,
-            chip=CHIP_ANY if image is None or image.chip is None else image.chip,
-            size_bytes=0 if image is None else image.size_bytes,
-            sha256=bytes(32) if image is None else bytes.fromhex(image.sha256),
+            security_version=0 if carried is None else carried.security_version,
+            chip=CHIP_ANY if carried is None or carried.chip is None else carried.chip,
+            size_bytes=0 if named is None else named.size_bytes,
+            sha256=bytes(32) if named is None else bytes.fromhex(named.sha256),
             kind=self.kind,
             specification_size_bytes=len(specification or b""),
             specification_sha256=b"" if specification is None else hashlib.sha256(specification).digest(),
+            mpy=0 if listing is None else listing.mpy,
+            micropython=(0, 0, 0) if listing is None else listing.micropython,
         )

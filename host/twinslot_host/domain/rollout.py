@@ -2,20 +2,22 @@
 
 The decision about one release, in this order; the first that applies is its reason:
 
-1. the device can't take any offer now (never checked in, in a trial, no second slot, another application, or a claim
-   to a sequence that nobody signed)
-2. it waits for its file, has neither a file nor a specification, or an image without a transfer yet
+1. the device can't take any offer now (never checked in, in a trial, another application, or a claim to a sequence
+   that nobody signed)
+2. it waits for its file, has neither a file nor a specification, or an image or a bundle without a transfer yet
 3. the group is held at exactly another release; for the one that it is held at, 4 and 5 don't count
 4. the rollout reaches nobody (`suspended`, or `targeted` without a filter), or the version can't follow the one that
    runs (not higher, or not in upgradable_from)
 5. it is `targeted`, and none of its filters matches the device, or none that does lets it through yet
 6. no key that the group trusts signed it, or it adds one that the group does not know
-7. its image is for another chip, or larger than the slot
+7. it is an image, and the device has no second app slot; it is for another chip; the image is larger than the slot;
+   the device knows no bundles, loads `.mpy` files of another format, or has an older MicroPython than the bundle needs
 8. it failed on this device
-9. its image's security version is below the confirmed one
+9. its security version is below the confirmed one
 10. no key that the device says it trusts signed it, the device does not know that keys can change, or would be left
     with no key, or with more than it keeps
-11. a higher one is offered, or one that leads to a higher one, or one that changes keys and comes first (key_hops.py)
+11. a higher one is offered, or one that leads to a higher one, or one that comes first: it changes keys
+    (key_hops.py), or carries a bundle where the higher one carries an image, or the other way round (kind_hops.py)
 12. its signature is older than what the device has confirmed, or than what failed on it, and it can't be signed anew
 
 A device's word never moves an application's counter far: a claim that nobody signed, and that no clock explains, ends
@@ -36,7 +38,8 @@ from twinslot_host.domain.eligibility import (
     unready_reason,
 )
 from twinslot_host.domain.filters import Filter
-from twinslot_host.domain.key_hops import Way, way_from
+from twinslot_host.domain.graph import Way
+from twinslot_host.domain.key_hops import way_from
 from twinslot_host.domain.release import SERVER, Release
 from twinslot_host.domain.versions import unreachable_reason
 
@@ -155,7 +158,14 @@ def _passed_over_reason(release: Release, way: Way | None) -> str:
         return f"{hop} is offered, which is higher"
     if way.for_keys and release is not way.end:
         return f"{end} changes the keys that the device trusts, and comes first"
-    return f"{hop} is offered, which leads to {end}"
+    if release is way.before:
+        return f"{end} comes first, since it is {_kind(way.end)}, and this is {_kind(release)}"
+    return f"{hop} is offered, which leads to {end if way.before is None else way.before.version}"
+
+
+def _kind(release: Release) -> str:
+    carried = release.carried
+    return "an image" if carried is not None and carried.is_image else "a bundle"
 
 
 def _rank(release: Release) -> tuple[Version, int]:
@@ -196,6 +206,10 @@ def _summary(device: Device, target: Release | None, way: Way | None, verdicts: 
 
 def _way_summary(device: Device, way: Way) -> str:
     hop, end = way.hop.version, way.end.version
+    if way.before is not None:
+        what = hop if way.hop is way.end else f"{hop}, the next hop from {device.version} to {end},"
+        before, kinds = way.before.version, f"{_kind(way.before)}, and {end} is {_kind(way.end)}"
+        return f"{what} comes before {before}, since that is {kinds}"
     which = "which changes the keys that the device trusts and comes first" if way.for_keys else "the highest in reach"
     if way.hop is not way.end:
         return f"{hop} is the next hop from {device.version} to {end}, {which}"

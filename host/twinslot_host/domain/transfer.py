@@ -14,12 +14,11 @@
 
 import hashlib
 import struct
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from twinslot_host.domain.payloads import WINDOW_BITS, PayloadError, check_patch, inflated, patch_limit_bytes
+from twinslot_host.domain.payloads import PayloadError, check_patch, deflated, inflated, patch_limit_bytes
 from twinslot_host.errors import Invalid
 
 SEGMENT_BYTES = 65536
@@ -133,15 +132,10 @@ def parse(data: bytes) -> Transfer:
 
 
 def _smallest(content: bytes, patched: Callable[[bytes], bytes] | None) -> tuple[Kind, bytes]:
-    ways = [(Kind.RAW, content), (Kind.DEFLATE, _deflated(content))]
+    ways = [(Kind.RAW, content), (Kind.DEFLATE, deflated(content))]
     if patched is not None:
-        ways.append((Kind.PATCH, _deflated(patched(content))))
+        ways.append((Kind.PATCH, deflated(patched(content))))
     return min(ways, key=lambda way: len(way[1]))
-
-
-def _deflated(data: bytes) -> bytes:
-    work = zlib.compressobj(9, zlib.DEFLATED, WINDOW_BITS, 9)
-    return work.compress(data) + work.flush()
 
 
 def _patcher(base: bytes) -> Callable[[bytes], bytes]:

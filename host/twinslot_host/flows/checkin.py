@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from twinslot_host.deltas import Wish
 from twinslot_host.domain import manifest as manifests
-from twinslot_host.domain.manifest import SPECIFICATION, Manifest
+from twinslot_host.domain.manifest import IMAGES, SPECIFICATION, Manifest
 from twinslot_host.domain.queue import TAKING, Operation
 from twinslot_host.domain.release import Release
 from twinslot_host.domain.rollout import Offer
@@ -25,8 +25,8 @@ _FAILURES = ("rolled_back", "refused")
 
 @dataclass(frozen=True)
 class Offered:
-    """What the answer to a check-in offers, of which release; `transfer` is the digest of what carries its image, and
-    `wanted` the delta that would have carried it better."""
+    """What the answer to a check-in offers, of which release; `transfer` is the digest of what carries its image or
+    its bundle, and `wanted` the delta that would have carried it better."""
 
     release: Release
     manifest: bytes
@@ -143,7 +143,7 @@ async def _act_on(db: Connection, device: Device, told: Report, now_ms: int) -> 
         security_version = await _security_version(db, device, group, told.sequence)
         await devices.confirm(db, device.id, told.version, told.sequence, security_version)
         manifest = await _manifest_of(db, group, told.sequence)
-        if manifest is not None and manifest.kind != SPECIFICATION and told.sequence == device.offered_sequence:
+        if manifest is not None and manifest.kind in IMAGES and told.sequence == device.offered_sequence:
             await devices.confirm_image(db, device.id, manifest.sha256.hex())
     if told.event in _OVER and told.sequence == device.offered_sequence:
         await devices.offered(db, device.id, 0)
@@ -152,9 +152,9 @@ async def _act_on(db: Connection, device: Device, told: Report, now_ms: int) -> 
 
 
 async def _security_version(db: Connection, device: Device, group: Group, sequence: int) -> int:
-    """That of the image which the device has confirmed, now that `sequence` is the highest that it has confirmed.
+    """That of what the device has confirmed, now that `sequence` is the highest that it has confirmed.
 
-    A specification alone leaves the image as it is, and so does what this server has not signed. A device that tells
+    A specification alone leaves it as it is, and so does what this server has not signed. A device that tells
     of less than before has begun anew, and what it had confirmed does not count.
     """
     manifest = await _manifest_of(db, group, sequence)

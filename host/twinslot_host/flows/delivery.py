@@ -1,4 +1,5 @@
-"""How an image gets to a device: by the delta against what it runs, or by the transfer that suits all."""
+"""How an image gets to a device: by the delta against what it runs, or by the transfer that suits all, as a bundle's
+does."""
 
 from dataclasses import dataclass
 
@@ -27,21 +28,21 @@ class Way:
 
 
 async def choose(db: Connection, device: Device, group: Group, release: Release, now_ms: int) -> Way | None:
-    """How the release's image gets to the device; None: it has no image. Raises NotFound when that was deleted after
-    the release was read.
+    """How the release's image or bundle gets to the device; None: it has none. Raises NotFound when that was deleted
+    after the release was read.
 
     A delta counts only when the device runs an image that it was offered here and has confirmed: its word alone brings
     it nothing of what others have uploaded, and makes the server do nothing.
     """
-    image, base = release.image, device.image
-    if image is None:
+    carried, base = release.carried, device.image
+    if carried is None:
         return None
-    whole = await transfers.find(db, Pair(group.account, image.sha256))
+    whole = await transfers.find(db, Pair(group.account, carried.sha256))
     if whole is None or whole.sha256 is None:
-        raise NotFound("the release's image is gone; ask again")
+        raise NotFound(f"the release's {carried.kind_name} is gone; ask again")
     wanted = None
-    if base is not None and base == device.confirmed_image:
-        pair = Pair(group.account, image.sha256, base)
+    if carried.is_image and base is not None and base == device.confirmed_image:
+        pair = Pair(group.account, carried.sha256, base)
         delta = await transfers.find(db, pair)
         if delta is not None and delta.sha256 is not None:
             return Way(delta.sha256, delta.size_bytes, base, None)

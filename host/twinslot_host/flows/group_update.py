@@ -1,4 +1,4 @@
-"""A group update (IoTaaP): an image that every device of a group is to run, exactly this version."""
+"""A group update (IoTaaP): an image, or a bundle, that every device of a group is to run, exactly this version."""
 
 import secrets
 import string
@@ -22,12 +22,12 @@ _PATH_RANDOM_CHARACTERS = 16
 
 
 async def update_group(services: Services, caller: Caller, group: str, version: str, incoming: Incoming) -> None:
-    """The image is that version of the group's application, and the group is held at exactly it.
+    """The upload is that version of the group's application, and the group is held at exactly it.
 
-    Raises Invalid when the image is not for the group's devices, the group does not trust the server, or other groups
-    can get another image of that version; NotFound without such a group, Conflict when a device is installing another.
+    Raises Invalid when the upload is not for the group's devices, the group does not trust the server, or other groups
+    can get another one of that version; NotFound without such a group, Conflict when a device is installing another.
     """
-    file = await uploads.image_file(steps.FILE_NAME, incoming)
+    file = await uploads.carried_file(incoming)
     now_ms = services.now_ms()
     async with uploads.kept_file(services, caller.account, incoming, file) as db:
         found = await enrol.group_of(db, caller.account, group)

@@ -43,16 +43,16 @@ async def make_wanted(services: Services) -> None:
 
 
 async def make_lacking(services: Services) -> None:
-    """Every image of a release has its transfer without a base, those aside that none could be made of."""
+    """Every image or bundle of a release has its transfer without a base, those aside that none could be made of."""
     lacking = await transfers.lacking(services.database.reader)
     for number, pair in enumerate(lacking, start=1):
-        _LOG.info("making the transfer of the image %s, %d of %d", pair.image, number, len(lacking))
+        _LOG.info("making the transfer of %s, %d of %d", pair.image, number, len(lacking))
         try:
             with services.artifacts.temporary() as path:
                 made = await asyncio.to_thread(building.whole, services.artifacts.path(pair.image), path)
                 await _keep(services, pair, made)
-        except Exception as error:  # noqa: BLE001 - whatever one image has, those behind it have their turn
-            _LOG.error("no device can take the image %s: its transfer could not be made (%r)", pair.image, error)
+        except Exception as error:  # noqa: BLE001 - whatever one file has, those behind it have their turn
+            _LOG.error("no device can take %s: its transfer could not be made (%r)", pair.image, error)
         else:
             services.held.mark(pair.account)
 

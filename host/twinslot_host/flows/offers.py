@@ -7,6 +7,7 @@ from twinslot_host.domain import rollout
 from twinslot_host.domain.eligibility import Device as Known
 from twinslot_host.domain.eligibility import Policy
 from twinslot_host.domain.filters import Filter, Subject
+from twinslot_host.domain.mpy import version
 from twinslot_host.domain.release import SERVER, Release
 from twinslot_host.domain.signature import fingerprint
 from twinslot_host.flows.entry import current_group
@@ -86,6 +87,8 @@ def _decided(
         security_version=device.security_version,
         subject=_subject(device, tags),
         trusted=None if device.trusted is None else _signers(terms.server_key, device.trusted),
+        mpy=device.mpy,
+        micropython=None if device.micropython is None else version(device.micropython),
     )
     return rollout.decide(known, terms.policy, terms.releases, terms.filters, terms.last_sequence, now_ms)
 

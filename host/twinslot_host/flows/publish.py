@@ -1,4 +1,4 @@
-"""Publishing: an image, a specification or both become a signed release, wholly or not at all."""
+"""Publishing: an image or a bundle, a specification or both become a signed release, wholly or not at all."""
 
 from dataclasses import dataclass
 
@@ -24,10 +24,12 @@ _COMPARED = {
     "version": "version",
     "chip": "chip",
     "security version": "security_version",
-    "image size": "size_bytes",
+    "size": "size_bytes",
     "SHA-256": "sha256",
     "specification's size": "specification_size_bytes",
     "specification's SHA-256": "specification_sha256",
+    ".mpy format": "mpy",
+    "MicroPython": "micropython",
 }
 
 
@@ -58,7 +60,7 @@ async def publish(
 
     There is a specification or an upload, or both.
     """
-    file = None if incoming is None else await uploads.image_file(steps.FILE_NAME, incoming)
+    file = None if incoming is None else await uploads.carried_file(incoming)
     async with uploads.kept_file(services, caller.account, incoming, file) as db:
         application = await applications.ensure(db, caller.account, draft.app, services.now_ms())
         await steps.check_free(db, application, draft.version)
@@ -118,8 +120,15 @@ def _check_same(signed: Manifest, uploaded: Manifest) -> None:
     for what, name in _COMPARED.items():
         one, other = getattr(signed, name), getattr(uploaded, name)
         if one != other:
-            told = [each.hex() if isinstance(each, bytes) else each for each in (one, other)]
-            raise Invalid(f"manifest: its {what} is {told[0]}, and the upload's is {told[1]}; sign this upload again")
+            raise Invalid(
+                f"manifest: its {what} is {_told(one)}, and the upload's is {_told(other)}; sign this upload again"
+            )
+
+
+def _told(value: object) -> object:
+    if isinstance(value, tuple):
+        return ".".join(map(str, value))
+    return value.hex() if isinstance(value, bytes) else value
 
 
 def _check_sequence(application: Application, sequence: int, now_s: int) -> None:

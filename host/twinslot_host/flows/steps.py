@@ -18,8 +18,6 @@ from twinslot_host.store.database import Connection
 from twinslot_host.store.groups import Group
 from twinslot_host.store.releases import NewRelease
 
-FILE_NAME = "firmware.bin"  # where nobody gives a name
-
 
 @dataclass(frozen=True)
 class Fields:
@@ -82,7 +80,7 @@ async def put_file(
     db: Connection, services: Services, caller: Caller, application: Application, release: Release, file: File
 ) -> Release:
     """The release's file is this one, which fits its devices. Its signatures are void if its content is another."""
-    if release.specification is not None and not is_object(release.specification):
+    if file.listing is None and release.specification is not None and not is_object(release.specification):
         raise Invalid("file: the specification is not an object, so it has no place for the file's link")
     if release.file is None or release.file.sha256 != file.sha256:
         await server_signing.check_trusted(db, application)

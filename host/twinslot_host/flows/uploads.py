@@ -1,17 +1,18 @@
 """What an upload must be before it is a release's file, and how it is kept together with the change that names it."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from twinslot_host import building
 from twinslot_host.artifacts import Incoming
 from twinslot_host.config import SLOT_LEAST_BYTES
+from twinslot_host.domain import bundle_archive
 from twinslot_host.domain import image as images
 from twinslot_host.domain.deltas import Pair
-from twinslot_host.domain.image import CHIPS, Image, chip_name
-from twinslot_host.domain.release import File
+from twinslot_host.domain.image import CHIPS, chip_name
+from twinslot_host.domain.release import File, Listing
 from twinslot_host.errors import Invalid
 from twinslot_host.services import Services
 from twinslot_host.store import devices, files, transfers
@@ -19,24 +20,26 @@ from twinslot_host.store.applications import Application
 from twinslot_host.store.database import Connection
 from twinslot_host.store.groups import Group
 
+_IMAGE_NAME = "firmware.bin"  # where nobody gives a name
+_BUNDLE_NAME = "bundle.tar.gz"
 
-async def image_file(name: str, incoming: Incoming) -> File:
-    """The upload as a file that is an app image. Raises Invalid saying why it is none."""
-    image = await asyncio.to_thread(_image, incoming.path)
-    return File(name, incoming.sha256, incoming.size_bytes, image.chip, image.security_version)
+
+async def carried_file(incoming: Incoming) -> File:
+    """The upload as a file that is an app image, or a bundle. Raises Invalid saying why it is neither."""
+    return await asyncio.to_thread(_carried, incoming)
 
 
 async def any_file(name: str, incoming: Incoming) -> File:
-    """The upload as a file: an app image, or data. Raises Invalid when it is empty, or a damaged or combined image."""
+    """The upload as a file of that name: an app image, a bundle, or data. Raises Invalid when it is empty, a damaged or
+    combined image, or a wrong bundle."""
     if incoming.size_bytes == 0:
         raise Invalid("file: it is empty")
-    if await asyncio.to_thread(_looks_like_an_image, incoming.path):
-        return await image_file(name, incoming)
-    return File(name, incoming.sha256, incoming.size_bytes, None, 0)
+    return await asyncio.to_thread(_any, name, incoming)
 
 
 async def check_fits(db: Connection, application: Application, file: File, group: Group | None = None) -> None:
-    """Devices of the application, or of that group, can run the image. Raises Invalid naming the chips or the device.
+    """Devices of the application, or of that group, can run the image or the bundle. Raises Invalid naming the chips or
+    the device.
 
     Only what a board can be counts, so that no device keeps others from their release by what it tells.
     """
@@ -45,9 +48,11 @@ async def check_fits(db: Connection, application: Application, file: File, group
     known = [slot for slot in slots if slot.chip in CHIPS]
     if known and file.chip is not None and all(slot.chip != file.chip for slot in known):
         names = ", ".join(f"{slot.device} ({chip_name(slot.chip)})" for slot in known)
-        raise Invalid(f"image: it is for the {chip_name(file.chip)}, and {whose} devices are others: {names}")
+        raise Invalid(
+            f"{file.kind_name}: it is for the {chip_name(file.chip)}, and {whose} devices are others: {names}"
+        )
     for slot in known:
-        if slot.chip == file.chip and 0 < slot.size_bytes < file.size_bytes:
+        if file.is_image and slot.chip == file.chip and 0 < slot.size_bytes < file.size_bytes:
             raise Invalid(
                 f"image: its {file.size_bytes} bytes do not fit the smallest slot among {whose} devices,"
                 f" that of {slot.device}, which has {slot.size_bytes} bytes; make it smaller"
@@ -72,11 +77,11 @@ async def kept(services: Services, *incoming: Incoming | None) -> AsyncIterator[
 async def kept_file(
     services: Services, account: str, incoming: Incoming | None, file: File | None
 ) -> AsyncIterator[Connection]:
-    """As `kept`, for the upload that is the file of a release of the account's, if it has one; an image's transfer
-    without a base is kept with it."""
+    """As `kept`, for the upload that is the file of a release of the account's, if it has one; the transfer of an image
+    without a base, or of a bundle, is kept with it."""
     with services.artifacts.temporary() as path:
         made = None
-        if incoming is not None and file is not None and file.chip is not None:
+        if incoming is not None and file is not None and file.is_carried:
             made = await asyncio.to_thread(building.whole, incoming.path, path)
         async with kept(services, incoming, made) as db:
             if made is not None and file is not None:
@@ -96,9 +101,29 @@ async def discard_unused(services: Services, *sha256s: str) -> None:
                 services.artifacts.discard(each)
 
 
-def _image(path: Path) -> Image:
-    return images.parse(path.read_bytes())
+def _carried(incoming: Incoming) -> File:
+    data = incoming.path.read_bytes()
+    if bundle_archive.is_gzip(data):
+        return _bundle_file(_BUNDLE_NAME, incoming, data)
+    return _image_file(_IMAGE_NAME, incoming, data)
 
 
-def _looks_like_an_image(path: Path) -> bool:
-    return images.looks_like_an_image(path.read_bytes())
+def _any(name: str, incoming: Incoming) -> File:
+    data = incoming.path.read_bytes()
+    if bundle_archive.looks_like_a_bundle(data):
+        return _bundle_file(name, incoming, data)
+    if images.looks_like_an_image(data):
+        return _image_file(name, incoming, data)
+    return File(name, incoming.sha256, incoming.size_bytes, None, 0)
+
+
+def _image_file(name: str, incoming: Incoming, data: bytes) -> File:
+    image = images.parse(data)
+    return File(name, incoming.sha256, incoming.size_bytes, image.chip, image.security_version)
+
+
+def _bundle_file(name: str, incoming: Incoming, data: bytes) -> File:
+    made = bundle_archive.parse(data)
+    sha256 = hashlib.sha256(made.listing).hexdigest()
+    listing = Listing(sha256, len(made.listing), made.mpy, made.micropython)
+    return File(name, incoming.sha256, incoming.size_bytes, made.chip, made.security_version, listing)

@@ -6,12 +6,15 @@ from typing import Annotated, Literal
 
 from aiohttp import web
 from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from twinslot_host.config import KEYS_TOLD_LIMIT, WAIT_LIMIT_S
 from twinslot_host.domain import queue
 from twinslot_host.domain.dates import date_or_none
+from twinslot_host.domain.mpy import version
 from twinslot_host.domain.names import printable, printable_lines
-from twinslot_host.domain.packages import NAME, PATH_LIMIT
+from twinslot_host.domain.packages import NAME
+from twinslot_host.domain.paths import PATH_LIMIT
 from twinslot_host.flows import checkin, device_packages, holding, sending
 from twinslot_host.handlers.addresses import file_link, file_path, origin
 from twinslot_host.handlers.bodies import Body, parsed
@@ -19,12 +22,22 @@ from twinslot_host.handlers.device_auth import BODY, POLL_S, VISITOR
 from twinslot_host.services import SERVICES
 from twinslot_host.store.devices import CheckIn
 
+
+def _micropython(text: str) -> str:
+    if version(text) is None:
+        raise PydanticCustomError("version", "not a version of MicroPython such as 1.26.0")
+    return text
+
+
+U16 = Annotated[int, Field(ge=0, le=0xFFFF)]
 U32 = Annotated[int, Field(ge=0, le=0xFFFFFFFF)]
 Text = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(printable)]
 Reason = Annotated[str, Field(max_length=200), AfterValidator(printable)]
 Printed = Annotated[str, Field(max_length=1024), AfterValidator(printable_lines)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-Fingerprints = Annotated[list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]], Field(max_length=KEYS_TOLD_LIMIT)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Fingerprints = Annotated[list[Sha256], Field(max_length=KEYS_TOLD_LIMIT)]
+MicroPython = Annotated[str, AfterValidator(_micropython)]
 Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
 Module = Annotated[str, Field(min_length=1, max_length=PATH_LIMIT), AfterValidator(printable)]
 Modules = Annotated[list[Module], Field(max_length=1000)]
@@ -38,14 +51,17 @@ class CheckBody(Body):
     confirmed_version: Text
     sequence: U32
     state: Literal["idle", "trial", "safe"]
-    image: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None
-    chip: Annotated[int, Field(ge=0, le=0xFFFF)]
+    image: Sha256 | None
+    chip: U16
     slot_size: U32
     free_heap: U32
     reset_cause: U32
     wait: Annotated[int, Field(ge=0, le=WAIT_LIMIT_S)] = 0
     inventory: Digest | None = None
     trusted: Fingerprints | None = None
+    mpy: U16 | None = None
+    micropython: MicroPython | None = None
+    bundle: Sha256 | None = None
 
 
 class ReportBody(Body):
@@ -158,9 +174,9 @@ def _operation(sent: queue.Operation) -> dict[str, object]:
 def _offer(request: web.Request, offered: checkin.Offered) -> dict[str, str]:
     release = offered.release
     offer = {"manifest": _base64(offered.manifest), "signature": _base64(offered.signature)}
-    if release.image is not None:
-        assert offered.transfer is not None
+    if offered.transfer is not None:
         offer["transfer"] = file_path(request, offered.transfer)
+    if release.image is not None:
         offer["image"] = file_path(request, release.image.sha256)
     if release.sent_specification is not None:
         offer["specification"] = _base64(release.sent_specification)

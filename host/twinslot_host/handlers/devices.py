@@ -66,7 +66,9 @@ class Device(BaseModel):
     """A device: what it last told of itself, and what its owner says of it.
 
     `enrolled_group` is the group with whose token it proves itself; it differs from `group` after a move. `connected`:
-    it waits for something to do, and gets it at once, or is expected back within seconds.
+    it waits for something to do, and gets it at once, or is expected back within seconds. `image` and `bundle` are the
+    SHA-256 of what it runs, of a bundle's list; `mpy` is the format of `.mpy` files that it loads, and `micropython`
+    its version, null where its package does not know bundles.
     """
 
     id: str
@@ -79,8 +81,11 @@ class Device(BaseModel):
     sequence: int
     state: str | None
     image: str | None
+    bundle: str | None
     chip: int | None
     slot_size: int | None
+    mpy: int | None
+    micropython: str | None
     free_heap: int | None
     reset_cause: int | None
     attributes: dict[str, Attribute]
@@ -104,8 +109,11 @@ class Device(BaseModel):
             sequence=row.sequence,
             state=row.state,
             image=row.image,
+            bundle=row.bundle,
             chip=row.chip,
             slot_size=row.slot_size,
+            mpy=row.mpy,
+            micropython=row.micropython,
             free_heap=row.free_heap,
             reset_cause=row.reset_cause,
             attributes=row.attributes,
@@ -149,7 +157,8 @@ class DeviceWithEvents(Device):
 
 
 class Transfer(BaseModel):
-    """What a device would download: this many bytes, which hold what `base` lacks; null: the whole image.
+    """What a device would download at most: this many bytes, which hold what `base` lacks; null: a whole image, or all
+    files of a bundle, of which it leaves out those that it has.
 
     `base` is the SHA-256 of the image that the device runs.
     """
@@ -160,7 +169,7 @@ class Transfer(BaseModel):
 
 
 class Offer(BaseModel):
-    """What a device would be offered now; `transfer` is null for a release without an image."""
+    """What a device would be offered now; `transfer` is null for a release without an image or a bundle."""
 
     version: str
     sequence: int

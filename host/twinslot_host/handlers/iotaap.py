@@ -11,7 +11,7 @@ An upload is checked in this order; the first check that fails is the answer, an
 6. the account has the group: 404
 7. the token is one of the group's: 403
 8. the version is semver: 400
-9. the image is good, and one that the group's devices would run: 400
+9. the image, or the bundle, is good, and one that the group's devices would run: 400
 """
 
 import hmac

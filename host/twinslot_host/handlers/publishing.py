@@ -1,4 +1,5 @@
-"""POST /api/v1/applications/{app}/releases: an image, a specification or both become a release, part by part."""
+"""POST /api/v1/applications/{app}/releases: an image or a bundle, a specification or both become a release, part by
+part."""
 
 import base64
 import binascii
@@ -38,7 +39,8 @@ class ReleaseBody(Body):
 
 
 class ReleaseForm(BaseModel):
-    """The parts of a release, in this order; a specification, an image, or both.
+    """The parts of a release, in this order; a specification, an image, or both. In the place of the image a bundle's
+    `.tar.gz` is taken.
 
     The specification's bytes are kept as they come: they are what is signed, and what devices get.
     """

@@ -11,6 +11,7 @@ from twinslot_host.domain import json_values
 from twinslot_host.domain import release as domain
 from twinslot_host.domain.dates import at_ms, date, date_or_none
 from twinslot_host.domain.json_values import METADATA_LIMIT_BYTES
+from twinslot_host.domain.mpy import version_text
 from twinslot_host.domain.names import checked_name
 from twinslot_host.domain.release import Strategy, Targeting
 from twinslot_host.domain.versions import checked_version
@@ -53,11 +54,27 @@ class ShownAim(BaseModel):
         return cls(filter=row.filter_id, rollout_at=date_or_none(row.rollout_at_ms))
 
 
+class Bundle(BaseModel):
+    """What a manifest tells of a bundle: the size and SHA-256 of its list, the format of its `.mpy` files, 0 for any,
+    and the oldest MicroPython, null for any."""
+
+    sha256: str
+    size: int
+    mpy: int
+    micropython: str | None
+
+    @classmethod
+    def of(cls, row: domain.Listing) -> "Bundle":
+        """The bundle as it is shown."""
+        micropython = version_text(row.micropython) if any(row.micropython) else None
+        return cls(sha256=row.sha256, size=row.size_bytes, mpy=row.mpy, micropython=micropython)
+
+
 class Release(BaseModel):
     """A release.
 
     `sequence` is null until it is signed, what tells of its file until it has one. `specification` and `metadata` are
-    left out where there is none.
+    left out where there is none. `chip` is null, too, of a bundle for any chip, `bundle` where the file is none.
     """
 
     app: str
@@ -67,6 +84,7 @@ class Release(BaseModel):
     sha256: str | None
     size: int | None
     chip: int | None
+    bundle: Bundle | None
     signed_by: str
     strategy: Strategy
     upgradable_from: list[str] | None
@@ -93,6 +111,7 @@ class Release(BaseModel):
             sha256=None if file is None else file.sha256,
             size=None if file is None else file.size_bytes,
             chip=None if file is None else file.chip,
+            bundle=None if file is None or file.listing is None else Bundle.of(file.listing),
             signed_by=row.signed_by,
             strategy=row.strategy,
             upgradable_from=None if row.upgradable_from is None else list(row.upgradable_from),

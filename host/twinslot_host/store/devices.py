@@ -21,7 +21,8 @@ class Device:
     `security_version` is that of the image which it has confirmed, as far as the server knows; `inventory` holds the
     packages that it last told of, in the fields of docs/protocol.md, None before it has told any; `trusted` are the
     fingerprints of the keys that it trusts, None when it does not tell them; `confirmed_image` is the image that it was
-    offered here and then confirmed, None: none.
+    offered here and then confirmed, None: none; `mpy`, `micropython` and `bundle` are in docs/protocol.md, "POST
+    /device/v1/check".
     """
 
     id: int
@@ -52,6 +53,9 @@ class Device:
     inventory_at_ms: int | None
     trusted: list[str] | None
     confirmed_image: str | None
+    mpy: int | None
+    micropython: str | None
+    bundle: str | None
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,9 @@ class CheckIn:
     reset_cause: int
     inventory: str | None
     trusted: list[str] | None
+    mpy: int | None
+    micropython: str | None
+    bundle: str | None
 
 
 @dataclass(frozen=True)
@@ -159,7 +166,8 @@ async def check_in(db: Connection, device: int, told: CheckIn, security_version:
     """The device's row says what it told, and the security version of the image that it has confirmed by that."""
     await db.execute(
         "UPDATE devices SET app = ?, version = ?, confirmed_version = ?, sequence = ?, state = ?, image = ?,"
-        " chip = ?, slot_size = ?, free_heap = ?, reset_cause = ?, security_version = ?, trusted = ? WHERE id = ?",
+        " chip = ?, slot_size = ?, free_heap = ?, reset_cause = ?, security_version = ?, trusted = ?, mpy = ?,"
+        " micropython = ?, bundle = ? WHERE id = ?",
         (
             told.app,
             told.version,
@@ -173,6 +181,9 @@ async def check_in(db: Connection, device: int, told: CheckIn, security_version:
             told.reset_cause,
             security_version,
             None if told.trusted is None else json.dumps(told.trusted),
+            told.mpy,
+            told.micropython,
+            told.bundle,
             device,
         ),
     )
@@ -309,4 +320,7 @@ def of_row(row: Row) -> Device:
         inventory_at_ms=row["inventory_at_ms"],
         trusted=None if row["trusted"] is None else json.loads(row["trusted"]),
         confirmed_image=row["confirmed_image"],
+        mpy=row["mpy"],
+        micropython=row["micropython"],
+        bundle=row["bundle"],
     )

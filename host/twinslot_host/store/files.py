@@ -1,5 +1,6 @@
 """Files: what was uploaded for a release, at most one each; the content lies among the artifacts."""
 
+from twinslot_host.domain.mpy import version_text
 from twinslot_host.domain.release import File
 from twinslot_host.store.database import Connection
 from twinslot_host.store.rows import one
@@ -9,12 +10,26 @@ _TABLES = ("files", "package_files", "transfers")  # all that name content
 
 async def put(db: Connection, account: str, release: int, file: File) -> None:
     """The release has this file, and no other."""
+    listing = file.listing
+    of_bundle = (
+        (None, None, None, None)
+        if listing is None
+        else (listing.sha256, listing.size_bytes, listing.mpy, version_text(listing.micropython))
+    )
+    await remove(db, release)
     await db.execute(
-        "INSERT INTO files (release_id, account_id, name, sha256, size, chip, security_version)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (release_id) DO UPDATE SET name = excluded.name,"
-        " sha256 = excluded.sha256, size = excluded.size, chip = excluded.chip,"
-        " security_version = excluded.security_version",
-        (release, account, file.name, file.sha256, file.size_bytes, file.chip, file.security_version),
+        "INSERT INTO files (release_id, account_id, name, sha256, size, chip, security_version, list_sha256, list_size,"
+        " mpy, micropython) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            release,
+            account,
+            file.name,
+            file.sha256,
+            file.size_bytes,
+            file.chip,
+            file.security_version,
+            *of_bundle,
+        ),
     )
 
 

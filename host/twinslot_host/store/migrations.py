@@ -339,4 +339,25 @@ _KEYS = (
     "ALTER TABLE signatures ADD COLUMN changes_keys INTEGER NOT NULL DEFAULT 0 CHECK (changes_keys IN (0, 1))",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _ACCOUNTS_AND_SOFTWARE, _OPERATIONS, _RETENTION, _TRANSFERS, _KEYS)
+_BUNDLES = (
+    # What a manifest tells of a bundle: its list, the format of its `.mpy` files and the oldest MicroPython, 0 and
+    # 0.0.0 for any; NULL: the file is none. Its `chip` is NULL for any.
+    "ALTER TABLE files ADD COLUMN list_sha256 TEXT CHECK (length(list_sha256) = 64)",
+    "ALTER TABLE files ADD COLUMN list_size INTEGER CHECK (list_size BETWEEN 1 AND 8192)",
+    "ALTER TABLE files ADD COLUMN mpy INTEGER CHECK (mpy BETWEEN 0 AND 65535)",
+    "ALTER TABLE files ADD COLUMN micropython TEXT CHECK (length(micropython) BETWEEN 5 AND 11)",
+    # What the device last told; NULL: it does not know bundles, or runs none.
+    "ALTER TABLE devices ADD COLUMN mpy INTEGER CHECK (mpy BETWEEN 0 AND 65535)",
+    "ALTER TABLE devices ADD COLUMN micropython TEXT CHECK (length(micropython) BETWEEN 5 AND 11)",
+    "ALTER TABLE devices ADD COLUMN bundle TEXT CHECK (length(bundle) = 64)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    _FIRST,
+    _ACCOUNTS_AND_SOFTWARE,
+    _OPERATIONS,
+    _RETENTION,
+    _TRANSFERS,
+    _KEYS,
+    _BUNDLES,
+)

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from sqlite3 import Row
 
 from twinslot_host.domain import manifest as manifests
-from twinslot_host.domain.release import SERVER, File, Release, Strategy, Targeting
+from twinslot_host.domain.mpy import version
+from twinslot_host.domain.release import SERVER, File, Listing, Release, Strategy, Targeting
 from twinslot_host.store.database import Connection
 from twinslot_host.store.rows import Value, all_of, number, one
 
 _SELECT = (
-    "SELECT r.*, f.name AS file_name, f.sha256, f.size, f.chip, f.security_version, EXISTS (SELECT 1 FROM transfers t"
+    "SELECT r.*, f.name AS file_name, f.sha256, f.size, f.chip, f.security_version, f.list_sha256,"
+    " f.list_size, f.mpy, f.micropython, EXISTS (SELECT 1 FROM transfers t"
     " WHERE t.account_id = r.account_id AND t.image = f.sha256 AND t.base = '') AS has_transfer"
     " FROM releases r LEFT JOIN files f ON f.release_id = r.id"
 )
@@ -141,7 +143,14 @@ def _release(row: Row, sequences: list[int], filters: list[Targeting], key_chang
 
 
 def _file(row: Row) -> File:
-    return File(row["file_name"], row["sha256"], row["size"], row["chip"], row["security_version"])
+    listing = None if row["list_sha256"] is None else _listing(row)
+    return File(row["file_name"], row["sha256"], row["size"], row["chip"], row["security_version"], listing)
+
+
+def _listing(row: Row) -> Listing:
+    micropython = version(row["micropython"])
+    assert micropython is not None
+    return Listing(row["list_sha256"], row["list_size"], row["mpy"], micropython)
 
 
 def _versions(upgradable_from: Sequence[str] | None) -> str | None:

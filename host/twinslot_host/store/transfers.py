@@ -1,4 +1,5 @@
-"""Transfers that were made, by what they carry: an account's image, to devices that run a certain base or any image.
+"""Transfers that were made, by what they carry: an account's image, to devices that run a certain base or any image, or
+its bundle, by its file, to any.
 
 A row without a `sha256` has no file: it says that a delta is not smaller than the transfer without a base, or, with
 `failures`, how often in a row it came to nothing, a base that is rare counting as once. `at_ms` is when a transfer was
@@ -61,11 +62,11 @@ async def remove(db: Connection, pairs: Sequence[Pair]) -> None:
 
 
 async def lacking(db: Connection) -> list[Pair]:
-    """The releases' images of which there is no transfer without a base."""
+    """The releases' images and bundles of which there is no transfer without a base."""
     rows = await all_of(
         db,
-        "SELECT DISTINCT account_id, sha256 FROM files f WHERE chip IS NOT NULL AND NOT EXISTS (SELECT 1"
-        " FROM transfers t WHERE t.account_id = f.account_id AND t.image = f.sha256 AND t.base = '')"
+        "SELECT DISTINCT account_id, sha256 FROM files f WHERE (chip IS NOT NULL OR list_sha256 IS NOT NULL) AND NOT"
+        " EXISTS (SELECT 1 FROM transfers t WHERE t.account_id = f.account_id AND t.image = f.sha256 AND t.base = '')"
         " ORDER BY account_id, sha256",
     )
     return [Pair(row["account_id"], row["sha256"]) for row in rows]
