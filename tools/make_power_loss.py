@@ -100,7 +100,7 @@ def _writes(call: ast.Call, names: set[str]) -> bool:
     return name in names or (of_os and name in FILE_WRITES)
 
 
-def states() -> Any:
+def device_states() -> Any:
     """The device package's module, which is pure."""
     if "twinslot" not in sys.modules:
         package = types.ModuleType("twinslot")
@@ -115,7 +115,7 @@ def state_table() -> str:
     """`states.TABLE` with its comments."""
     source = (ROOT / "firmware" / "twinslot" / "states.py").read_text(encoding="utf-8")
     rows = [match.groups() for match in _TABLE_ROW.finditer(source)]
-    assert {(state, event): following for state, event, following, _ in rows} == states().TABLE
+    assert {(state, event): following for state, event, following, _ in rows} == device_states().TABLE
     cells = [(f"`{state}`", f"`{event}`", said or "", f"`{following}`") for state, event, following, said in rows]
     return _markdown(("state", "event", "what that is", "next state"), cells)
 
@@ -135,9 +135,12 @@ BOOTS: dict[str, tuple[Choices, Callable[..., str]]] = {
             "runs": {"the slot that is kept": 0, "the other one": 1, "any, the record being lost": -1},
             "otadata selects": {"what runs": True, "the other slot": False},
             "state of what runs": OTADATA,
-            "specification": {"PENDING_VERIFY": 1, "another state": 2},
+            "state that boot.py keeps": {"PENDING_VERIFY": 1, "another": 2},
+            "tree that runs": {"the one that is kept": 1, "none": 0, "the other one": 2},
         },
-        lambda kept, same, state, alone: states().judge_boot({}, kept, 0, 0 if same else 1, [state, 2], alone, 1),
+        lambda kept, same, state, alone, tree: _judged(
+            {}, kept=kept, kept_tree=1, running_tree=tree, boot=0 if same else 1, states=[state, 2], alone=alone
+        ),
     ),
     "an image": (
         {
@@ -146,17 +149,54 @@ BOOTS: dict[str, tuple[Choices, Callable[..., str]]] = {
             "otadata selects": {"the new slot": 1, "the old one": 0},
             **TRIAL,
         },
-        lambda running, state, boot, ended, arms, switched, cause: states().judge_boot(
-            {"slot": 1, "ended": ended, "arms": arms, "switched": switched}, 0, running, boot, [2, state], None, cause
+        lambda running, state, boot, ended, arms, switched, cause: _judged(
+            {"slot": 1, "ended": ended, "arms": arms, "switched": switched},
+            running=running,
+            boot=boot,
+            states=[2, state],
+            cause=cause,
         ),
     ),
     "a specification alone": (
         {"state that boot.py keeps": OTADATA, **TRIAL},
-        lambda state, ended, arms, switched, cause: states().judge_boot(
-            {"slot": 0, "kind": 1, "ended": ended, "arms": arms, "switched": switched}, 0, 0, 0, [2, None], state, cause
+        lambda state, ended, arms, switched, cause: _judged(
+            {"slot": 0, "kind": 1, "ended": ended, "arms": arms, "switched": switched}, alone=state, cause=cause
+        ),
+    ),
+    "a bundle": (
+        {
+            "tree that is kept": {"the new one": 2, "the old one, or none": 1},
+            "state that boot.py keeps": OTADATA,
+            "tree that runs": {"the new one": 2, "the old one, or none": 1},
+            **TRIAL,
+        },
+        lambda kept, state, running, ended, arms, switched, cause: _judged(
+            {"slot": 0, "kind": 8, "tree": 2, "ended": ended, "arms": arms, "switched": switched},
+            kept_tree=kept,
+            running_tree=running,
+            alone=state,
+            cause=cause,
         ),
     ),
 }
+
+
+def _judged(
+    trial: dict[str, Any],
+    *,
+    kept: int = 0,
+    kept_tree: int = 0,
+    running: int = 0,
+    running_tree: int = 0,
+    boot: int = 0,
+    states: Sequence[int | None] = (2, None),
+    alone: int | None = None,
+    cause: int = 1,
+) -> str:
+    """What `states.judge_boot` says; `alone` is the state that boot.py keeps, and what is not given is as on a board
+    that keeps what runs in its first slot."""
+    event: str = device_states().judge_boot(trial, kept, kept_tree, running, running_tree, boot, states, alone, cause)
+    return event
 
 
 def boot_table(about: str) -> str:

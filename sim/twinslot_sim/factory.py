@@ -1,10 +1,10 @@
-"""A flash as the factory ships it: an app in the first slot, its files, and nothing else.
+"""A flash as the factory ships it: an app in the first slot, or the only one, its files, and nothing else.
 
 Power loss: the flash is written under another name and then renamed, so a flash file is there whole or not at all.
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -26,27 +26,31 @@ class FactoryError(TwinslotError):
     """What should go into the flash does not fit, or its file can't be written; the message says what."""
 
 
-def make_flash(path: Path, app_image: bytes, files: Mapping[str, bytes] | None) -> None:
+def make_flash(
+    path: Path,
+    app_image: bytes,
+    files: Mapping[str, bytes] | None,
+    table: Sequence[Partition] = MICROPYTHON_4MIB_OTA,
+) -> None:
     """`path` is a flash that has never been booted, in place of any that was there.
 
-    It holds the partition table of MicroPython's 4 MiB OTA build, `app_image` in ota_0, and a LittleFS of `files`
-    (path to content; folders are made), or with `None` no file system: the board makes one when it first boots.
-    otadata and NVS are erased, as is the second slot.
+    It holds the partition `table`, `app_image` in its first app slot, and a LittleFS of `files` (path to content;
+    folders are made), or with `None` no file system: the board makes one when it first boots. otadata and NVS are
+    erased, as is the second slot.
 
     Raises ImageError when the chip would not boot the image, FactoryError when the image or the files are too large,
     or the flash file can't be written.
     """
     image.parse(app_image, chip=CHIP_ESP32)
     flash = bytearray(b"\xff" * FLASH_SIZE)
-    table = partitions.build(MICROPYTHON_4MIB_OTA)
-    flash[partitions.TABLE_OFFSET : partitions.TABLE_OFFSET + len(table)] = table
-    by_label = {row.label: row for row in MICROPYTHON_4MIB_OTA}
-    slot = by_label["ota_0"]
+    rows = partitions.build(table)
+    flash[partitions.TABLE_OFFSET : partitions.TABLE_OFFSET + len(rows)] = rows
+    slot = next(row for row in table if row.type == partitions.APP)
     if len(app_image) > slot.size:
         raise FactoryError(f"the image has {len(app_image)} bytes, more than the slot's {slot.size}")
     flash[slot.offset : slot.offset + len(app_image)] = app_image
     if files is not None:
-        vfs = by_label["vfs"]
+        vfs = next(row for row in table if row.label == "vfs")
         flash[vfs.offset : vfs.offset + vfs.size] = _littlefs(vfs, files)
     try:
         wear_path(path).unlink(missing_ok=True)

@@ -70,6 +70,14 @@ MICROPYTHON_4MIB_OTA = (
 """As seen on ESP32_GENERIC-OTA 1.25.0 and 1.26.0. Their table in flash ends with ota_1 (partitions-4MiB-ota.csv): the
 firmware adds vfs when it starts, in the space that is left. Here vfs is a row like the others."""
 
+MICROPYTHON_4MIB = (
+    Partition(DATA, NVS, 0x9000, 0x6000, "nvs"),
+    Partition(DATA, PHY, 0xF000, 0x1000, "phy_init"),
+    Partition(APP, FACTORY, 0x10000, 0x1F0000, "factory"),
+    Partition(DATA, FAT, 0x200000, 0x200000, "vfs"),
+)
+"""MicroPython's default table, with one app slot (partitions-4MiBplus.csv), and the vfs that its firmware adds."""
+
 
 def build(table: Iterable[Partition]) -> bytes:
     """The table as it lies in flash, 0xC00 bytes. Raises PartitionTableError when it has too many rows."""

@@ -29,6 +29,11 @@ STAND_INS_BYTES = 10 * 1024
 """What the stand-ins take of the heap, where a chip has C: the board's own heap is as large as if they took nothing."""
 _INTERRUPT_GAP_S = 0.5
 """A second SIGINT before the first has become a KeyboardInterrupt ends MicroPython (ports/unix/unix_mphal.c)."""
+_BUSY_S = 0.1
+"""MicroPython may raise KeyboardInterrupt out of the signal's handler, wherever that strikes (MICROPY_ASYNC_KBD_INTR):
+while it collects garbage, that leaves the heap locked for good. So SIGINT waits until the processor waits, so long."""
+_ASLEEP_WITHIN_S = 0.005
+"""What a processor that has sent a request takes to wait for the reply."""
 
 
 class Processor:
@@ -42,6 +47,7 @@ class Processor:
         self._run_main = run_main
         self._waiting_call = 0
         self._interrupted_at = 0.0
+        self._interrupt_due: asyncio.TimerHandle | None = None
         self._wire, far_end = socket.socketpair()
         self._unread, self._stdin = os.pipe()
         os.set_blocking(self._stdin, False)
@@ -58,18 +64,48 @@ class Processor:
         self._reply(self._waiting_call, mode == "single", code)
 
     def interrupt(self) -> None:
-        """The running code gets a KeyboardInterrupt."""
-        now = time.monotonic()
-        if now - self._interrupted_at > _INTERRUPT_GAP_S:
-            self._interrupted_at = now
-            self._process.send_signal(signal.SIGINT)
+        """The running code gets a KeyboardInterrupt, once it waits for something, or has not for a while."""
+        if self._interrupt_due is None and time.monotonic() - self._interrupted_at > _INTERRUPT_GAP_S:
+            self._interrupt_due = self._loop.call_later(_BUSY_S, self._interrupt_now)
+            if self._is_asleep():
+                self._interrupt_now()
 
     def interruptible(self) -> bool:
         """Whether Ctrl-C is a KeyboardInterrupt now, as `micropython.kbd_intr` says: whether SIGINT is handled."""
+        return bool(int(self._status("SigCgt"), 16) >> (signal.SIGINT - 1) & 1)
+
+    def _interrupt_now(self) -> None:
+        """SIGINT is sent, if it is handled; else it is due again."""
+        self._forget_interrupt()
+        if self.interruptible():
+            self._interrupted_at = time.monotonic()
+            self._process.send_signal(signal.SIGINT)
+        else:
+            self._interrupt_due = self._loop.call_later(_BUSY_S, self._interrupt_now)
+
+    def _interrupt_asleep(self) -> None:
+        """As above, if the processor begins to wait for the reply to what it has asked."""
+        limit = time.monotonic() + _ASLEEP_WITHIN_S
+        while time.monotonic() < limit:
+            if self._is_asleep():
+                self._interrupt_now()
+                return
+
+    def _forget_interrupt(self) -> None:
+        if self._interrupt_due is not None:
+            self._interrupt_due.cancel()
+            self._interrupt_due = None
+
+    def _is_asleep(self) -> bool:
+        """Whether it waits in the kernel, and so is not in the middle of anything of its own."""
+        return self._status("State").startswith("S")
+
+    def _status(self, name: str) -> str:
+        """What Linux says of the process; "0" for one that has ended."""
         for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
-            if line.startswith("SigCgt:"):
-                return bool(int(line.split()[1], 16) >> (signal.SIGINT - 1) & 1)
-        return True
+            if line.startswith(name + ":"):
+                return line.split()[1]
+        return "0"
 
     def stdin(self, data: bytes) -> None:
         """The running code can read `data`; a full buffer loses it, as a UART's would."""
@@ -80,6 +116,7 @@ class Processor:
 
     def kill(self) -> None:
         """The processor has stopped in the middle of whatever it did; all it printed has been handed on."""
+        self._forget_interrupt()
         self._process.kill()
         self._process.wait()
         self._drain()
@@ -99,6 +136,8 @@ class Processor:
         op, _, number, a, b, flash_read, length = REQUEST.unpack(head)
         self._chip.flash_was_read(flash_read)
         payload = self._receive(length)
+        if self._interrupt_due is not None:
+            self._interrupt_asleep()
         try:
             self._answer(Op(op), number, a, b, payload)
         except BaseException as error:  # noqa: BLE001 - power fails or a rule is broken: the board's run ends with it

@@ -113,6 +113,14 @@ def test_native_code_that_lies_there_decides_the_format(twinslot, garden, out) -
     assert opened(out)[0]["mpy"] == 6 | (10 << 2 | 3) << 8
 
 
+@pytest.mark.parametrize(("chip", "format"), [("esp32s3", 6 | 0x2B << 8), ("esp32c3", 6 | 0x2F << 8)])
+def test_native_code_is_compiled_for_the_chip_that_is_named(twinslot, garden, out, chip, format) -> None:
+    laid(garden, {"fast.py": b"import micropython\n@micropython.viper\ndef f(x: int) -> int:\n    return x\n"})
+    assert "give --chip" in twinslot("bundle", garden, "--out", out).err
+    assert twinslot("bundle", garden, "--out", out, "--chip", chip).code == 0
+    assert opened(out)[0]["mpy"] == format
+
+
 @pytest.mark.parametrize(
     ("files", "named"),
     [
@@ -208,7 +216,7 @@ def test_more_than_a_board_can_list_or_hold_is_refused(twinslot, garden, out) ->
     assert "a board takes 8192" in twinslot("bundle", garden, "--out", out).err
     shutil.rmtree(garden / "many")
     laid(garden, {"large": bytes(16 << 20)})
-    assert "more than 16777216 bytes" in twinslot("bundle", garden, "--out", out).err
+    assert "name what is not for the board in .twinslotignore" in twinslot("bundle", garden, "--out", out).err
 
 
 @pytest.mark.parametrize(("name", "warns"), [("app.mpy", False), ("app/__init__.py", False), ("kettle.py", True)])

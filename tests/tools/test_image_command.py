@@ -4,7 +4,8 @@ import hashlib
 
 import pytest
 
-from twinslot_sim import image
+from twinslot_sim import bootloader, image
+from twinslot_sim.nor import Nor
 
 
 @pytest.mark.parametrize("habit", ["healthy", "crashing", "mute", "hanging"])
@@ -29,3 +30,14 @@ def test_damaged_image_exits_3(twinslot, tmp_path) -> None:
     out.write_bytes(data)
     result = twinslot("image", "info", out, "--json")
     assert (result.code, result.out) == (3, "")
+
+
+def test_one_slot_build_is_the_flash_of_a_board_that_boots_the_image(twinslot, tmp_path) -> None:
+    out = tmp_path / "board.bin"
+    asked = ("image", "build", "--app", "kettle", "--version", "1.1.0", "--one-slot", "--out", out)
+    assert twinslot(*asked, "--json").code == 0
+    with Nor(out) as nor:
+        booted = bootloader.boot(nor)
+    assert (booted.slot.label, booted.image.project, booted.image.version) == ("factory", "kettle", "1.1.0")
+    too_large = twinslot(*asked, "--size", 0x1F0001)
+    assert (too_large.code, "more than the slot's 2031616" in too_large.err) == (3, True)

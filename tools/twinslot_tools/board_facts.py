@@ -17,8 +17,8 @@ SLOTS = ("ota_0", "ota_1")
 class Board:
     """`files` are those that matter here, path → what there is to know, None for a folder; `settings` its
     configuration, empty for none, with the hash of its key and without a password; `modules` the built-in and frozen
-    ones; `mpy` is the version of the bytecode that it runs. Without `slots`, the sizes of both app slots in bytes, it
-    can't get firmware over the air."""
+    ones; `mpy` is the version of the bytecode that it runs. `slots` are the sizes of both app slots in bytes, empty
+    for a board with one; `tree` the folder of the bundle that runs, empty for none, and `in_tree` what lies in it."""
 
     chip: str
     micropython: str
@@ -34,6 +34,8 @@ class Board:
     settings: dict[str, Any]
     root: tuple[str, ...]
     lib: tuple[str, ...]
+    tree: str
+    in_tree: tuple[str, ...]
     free_bytes: int
     block_bytes: int
     free_heap: int
@@ -53,13 +55,15 @@ class Board:
             slots=tuple(sizes[label] for label in SLOTS) if sizes.keys() >= set(SLOTS) else (),
             running=chip["running"],
             boots=chip["boots"],
-            on_trial=_on_trial(chip["running"], chip.get("otadata", [])),
+            on_trial=told["on_trial"] or _on_trial(chip["running"], chip.get("otadata", [])),
             image=(chip.get("project", ""), chip.get("version", "")),
             modules=frozenset(name.removesuffix("/__init__") for line in lines for name in line.split()),
             files=told["files"],
             settings=told["settings"] or {},
             root=tuple(told["root"]),
             lib=tuple(told["lib"]),
+            tree=told["tree"],
+            in_tree=tuple(told["in_tree"]),
             free_bytes=told["free_bytes"],
             block_bytes=told["block_bytes"],
             free_heap=told["free_heap"],
@@ -67,10 +71,23 @@ class Board:
         )
 
     @property
+    def takes_firmware(self) -> bool:
+        """Whether it can get firmware over the air: into the slot beside the one that runs."""
+        return bool(self.slots) and self.running in SLOTS
+
+    @property
     def app_file(self) -> str | None:
-        """The path of the application that is a file or a folder on the board, None without one."""
+        """The path of the board's own application that is a file or a folder, None without one."""
+        return self._app_in(("", self.root), ("/lib", self.lib))
+
+    @property
+    def app_in_tree(self) -> str | None:
+        """The path of the application that a bundle brought, which goes before all others, None without one."""
+        return self._app_in((self.tree, self.in_tree))
+
+    @staticmethod
+    def _app_in(*places: tuple[str, tuple[str, ...]]) -> str | None:
         names = ("app", "app.py", "app.mpy")
-        places = (("", self.root), ("/lib", self.lib))
         return next((f"{at}/{name}" for at, there in places for name in names if name in there), None)
 
     def version_of(self, app: str) -> str:
@@ -102,27 +119,22 @@ def too_old(board: Board, mpy: int) -> str | None:
     return None
 
 
-def one_slot(board: Board) -> str | None:
-    """Why the board can't get firmware over the air; None when it can."""
-    if board.slots and board.running in SLOTS:
-        return None
+def one_slot(board: Board) -> str:
+    """What a board that takes no firmware over the air gets."""
     return (
-        f"this board has one app slot ({board.running} runs), and updates go to a second one, so it can't get "
-        "firmware over the air, now or later. What works with it are files: copy them with mpremote; bundles of them "
-        "over the air are to come. For updates of everything write a build with -OTA- in its name, from "
-        "micropython.org/download, with `twinslot flash`; where there is none, docs/getting-started.md tells "
-        "how to build one"
+        f"this board has one app slot ({board.running} runs): it takes bundles and packages over the air, but no "
+        "firmware, for which it would need a build with -OTA- in its name"
     )
 
 
 def unfit(board: Board, mpy: int) -> str | None:
     """Why the board can't be provisioned as it is, and what to do; None when it can. The first reason counts."""
-    if reason := too_old(board, mpy) or one_slot(board):
+    if reason := too_old(board, mpy):
         return reason
     if board.on_trial:
         return (
-            f"the board is trying the release in {board.running} just now, and to provision it would end that. Wait "
-            "until it is over, some minutes at most, and run the command again"
+            f"the board is trying the release in {board.tree or board.running} just now, and to provision it would end "
+            "that. Wait until it is over, some minutes at most, and run the command again"
         )
     boot = board.files.get("/boot.py")
     if boot and boot["code"] and not boot["ours"]:

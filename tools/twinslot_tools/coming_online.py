@@ -26,7 +26,7 @@ _HINTS = (
     (r"twinslot: (connection|no answer|no whole answer|the server answered|what answered)", "It has a network, but "
      "does not reach the server. Is --server an address that the board's network leads to (never 127.0.0.1), does the "
      "server listen there (`twinslot serve --host 0.0.0.0`), and does a firewall let it through?"),
-    (r"ImportError: no module named 'twinslot|no second app slot", "The device package is not whole: run `twinslot "
+    (r"ImportError: no module named 'twinslot", "The device package is not whole: run `twinslot "
      "provision` again"),
     (r"Traceback", "A program on it fails before it reaches the server: see the error above, mend it, and reset the "
      "board"),

@@ -4,6 +4,7 @@ import typer
 
 from twinslot_tools.commands import (
     account,
+    bundle,
     device,
     doctor,
     filters,
@@ -50,6 +51,7 @@ app.add_typer(filters.app, name="filter")
 app.add_typer(workflow.app, name="workflow")
 app.add_typer(job.app, name="job")
 app.command(epilog="Example: twinslot explain kettle-1")(device.explain)
+app.command(epilog="Example: twinslot bundle kettle/ --out kettle-1.2.0.tar.gz")(bundle.bundle)
 app.command(epilog="Example: twinslot publish kettle.app-bin --app kettle --version 1.1.0 --key publisher.pem")(
     publish.publish
 )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from twinslot_tools.errors import BadFile, NoDevice
-from twinslot_tools.firmware_file import Firmware
+from twinslot_tools.firmware_file import Firmware, plain
 
 BAUD = 460800
 _FATAL = re.compile(r"A fatal error occurred: (.*)")
@@ -22,8 +22,7 @@ def write(port: str, firmware: Firmware, path: Path, on_line: Callable[[str], No
     `on_line` is given what esptool prints. Raises `BadFile` when the firmware is for another chip than the board's,
     `NoDevice` when the board can't be reached or written.
     """
-    chip = firmware.chip_name.lower().replace("-", "")
-    board = ["--port", port, "--chip", chip, "--baud", str(BAUD)]
+    board = ["--port", port, "--chip", plain(firmware.chip_name), "--baud", str(BAUD)]
     lines: list[str] = []
     # In a session of its own: Ctrl-C at the terminal ends the command, which ends esptool.
     process = subprocess.Popen(

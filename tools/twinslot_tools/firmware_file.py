@@ -32,6 +32,15 @@ CHIPS = {
 }
 """Chip id → its name, and where in flash its bootloader begins."""
 
+XTENSA = (0, 2, 9)
+"""The chips whose processor is no RISC-V."""
+
+
+def plain(chip_name: str) -> str:
+    """The chip's name as esptool and our options have it, such as esp32s3."""
+    return chip_name.lower().replace("-", "")
+
+
 DOWNLOADS = "https://micropython.org/download"
 COMBINED = (
     "What a board is flashed with is the combined .bin of MicroPython: bootloader, partition table and app in one"

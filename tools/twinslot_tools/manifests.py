@@ -1,18 +1,95 @@
-"""The manifest, the bytes that a release's signature vouches for (docs/protocol.md, "Manifest"): from what a publisher
-has, and into words. They are made and read by the server's own rules, so that what is signed here is what it takes."""
+"""The manifest, the bytes that a release's signature vouches for (docs/protocol.md, "Manifest"), and the bundle that it
+may name: from what a publisher has, and into words. They are made and read by the server's own rules, so that what is
+signed here is what it takes."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from twinslot_host.domain import manifest
-from twinslot_host.domain.manifest import BOTH, CHIP_ANY, IMAGE, SPECIFICATION, Manifest
+from twinslot_host.domain import bundle, bundle_archive, manifest, mpy
+from twinslot_host.domain.bundle import BundleError
+from twinslot_host.domain.manifest import BOTH, BUNDLE, BUNDLE_BOTH, BUNDLES, CHIP_ANY, IMAGE, SPECIFICATION, Manifest
 from twinslot_host.domain.signature import fingerprint
 from twinslot_tools.errors import BadFile
 from twinslot_tools.signing import ImageFacts
 
 KEYS_LIMIT = manifest.KEYS_LIMIT
+CONTENT_LIMIT_BYTES = bundle_archive.CONTENT_LIMIT_BYTES
+mpy_fits, mpy_named, is_bundle = mpy.fits, mpy.named, bundle_archive.looks_like_a_bundle
+
 _NO_IMAGE = ImageFacts(CHIP_ANY, 0, 0, bytes(32))
-_WHAT = {IMAGE: "an image", SPECIFICATION: "a specification", BOTH: "an image and a specification"}
+_WHAT = {
+    IMAGE: "an image",
+    SPECIFICATION: "a specification",
+    BOTH: "an image and a specification",
+    BUNDLE: "a bundle",
+    BUNDLE_BOTH: "a bundle and a specification",
+}
+
+
+@dataclass(frozen=True)
+class BundleFacts(ImageFacts):
+    """What a manifest says of a bundle; size and SHA-256 are those of its list."""
+
+    mpy: int
+    micropython: tuple[int, int, int]
+
+    @property
+    def only_chip(self) -> int | None:
+        """The chip that it is for, None for any."""
+        return None if self.chip == CHIP_ANY else self.chip
+
+    @property
+    def mpy_name(self) -> str | None:
+        """The format of its `.mpy` files in words, None for any."""
+        return mpy.named(self.mpy) if self.mpy else None
+
+    @property
+    def micropython_version(self) -> str | None:
+        """The oldest MicroPython that it runs on, None for any."""
+        return mpy.version_text(self.micropython) if any(self.micropython) else None
+
+
+def bundle_facts(path: Path, data: bytes) -> BundleFacts:
+    """The facts of the bundle that `data` is, out of what lies at `path`; raises `BadFile` when no board takes it."""
+    with _refused(path):
+        found = bundle_archive.parse(data)
+    return BundleFacts(
+        CHIP_ANY if found.chip is None else found.chip,
+        found.security_version,
+        len(found.listing),
+        hashlib.sha256(found.listing).digest(),
+        found.mpy,
+        found.micropython,
+    )
+
+
+def check_path(path: Path, name: str) -> None:
+    """A board takes the file at `path` under that name; raises `BadFile`."""
+    with _refused(path, "; rename it"):
+        bundle.checked_path(name)
+
+
+def check_apart(folder: Path, names: Sequence[str]) -> None:
+    """The folder's files differ in more than upper and lower case; raises `BadFile`."""
+    with _refused(folder, " where upper and lower case are the same; rename one"):
+        bundle.check_apart(names)
+
+
+def micropython_version(text: str) -> str | None:
+    """The version as a bundle names it, such as 1.26.0 for 1.26; None when `text` is none."""
+    whole = text if text.count(".") > 1 else text + ".0"
+    return whole if mpy.version(whole) else None
+
+
+@contextmanager
+def _refused(path: Path, advice: str = "") -> Iterator[None]:
+    try:
+        yield
+    except BundleError as error:
+        raise BadFile(f"{path}: {str(error).removeprefix('bundle: ')}{advice}") from error
 
 
 @dataclass(frozen=True)
@@ -35,21 +112,25 @@ def encoded(
     sequence: int,
     keys: KeyChange = NO_CHANGE,
 ) -> bytes:
-    """The bytes to sign, for an image, a specification or both."""
-    image = facts or _NO_IMAGE
+    """The bytes to sign, for an image or a bundle, a specification, or one of the former with the latter."""
+    file = facts or _NO_IMAGE
+    bundled = file if isinstance(file, BundleFacts) else None
+    alone, both = (BUNDLE, BUNDLE_BOTH) if bundled else (IMAGE, BOTH)
     of_release = Manifest(
         app,
         version,
         sequence,
-        image.security_version,
-        image.chip,
-        image.size_bytes,
-        image.sha256,
-        IMAGE if specification is None else BOTH if facts else SPECIFICATION,
+        file.security_version,
+        file.chip,
+        file.size_bytes,
+        file.sha256,
+        alone if specification is None else both if facts else SPECIFICATION,
         len(specification or b""),
         b"" if specification is None else hashlib.sha256(specification).digest(),
         keys.added,
         tuple(fingerprint(modulus) for modulus in keys.retired),
+        bundled.mpy if bundled else 0,
+        bundled.micropython if bundled else (0, 0, 0),
     )
     return manifest.encode(of_release)
 
@@ -63,9 +144,13 @@ def told(data: bytes) -> dict[str, object]:
     facts: dict[str, object] = {"carries": _WHAT[found.kind], "app": found.app, "version": found.version}
     facts["sequence"] = found.sequence
     if found.kind != SPECIFICATION:
-        facts |= {"chip": found.chip, "security_version": found.security_version}
+        chip = None if found.chip == CHIP_ANY else found.chip
+        facts |= {"chip": chip, "security_version": found.security_version}
         facts |= {"size": found.size_bytes, "sha256": found.sha256.hex()}
-    if found.kind != IMAGE:
+    if found.kind in BUNDLES:
+        micropython = mpy.version_text(found.micropython) if any(found.micropython) else None
+        facts |= {"mpy": found.mpy, "micropython": micropython}
+    if found.specification_sha256:
         facts |= {"specification_size": found.specification_size_bytes}
         facts |= {"specification_sha256": found.specification_sha256.hex()}
     if found.changes_keys:

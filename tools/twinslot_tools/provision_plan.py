@@ -14,6 +14,7 @@ NEW_CONFIG = "/twinslot.new"
 CA = "/twinslot-ca.pem"
 MAIN = "/main.py"
 PACKAGE = "/lib/twinslot"
+TREES = ("/app_a", "/app_b")
 STARTER = "/lib/app.py"
 """In /lib, where an `app` that a release brings goes before it; one in the root would go before the release's."""
 _SPARE_BLOCKS = 8
@@ -23,12 +24,13 @@ _SPARE_BLOCKS = 8
 @dataclass(frozen=True)
 class Plan:
     """`writes`: path → content, in this order, with what a power cut must not leave alone last; `keeps_main`: the
-    board's main.py is its owner's."""
+    board's main.py is its owner's; `ends_tree`: the bundle that runs is another application's, and runs no more."""
 
     writes: dict[str, bytes]
     folders: tuple[str, ...]
     removes: tuple[str, ...]
     keeps_main: bool
+    ends_tree: bool
 
     @property
     def size_bytes(self) -> int:
@@ -36,11 +38,12 @@ class Plan:
         return sum(map(len, self.writes.values()))
 
 
-def plan_of(board: Board, files: Mapping[str, bytes], starter: bytes) -> Plan:
+def plan_of(board: Board, files: Mapping[str, bytes], starter: bytes, *, stays: bool = True) -> Plan:
     """How the board comes to have `files`, of which the last is the configuration.
 
     Its own main.py stays; when it has neither that nor an application it gets `starter`. What else lies in the device
-    package's folder goes: a file there could go before one of ours.
+    package's folder goes: a file there could go before one of ours. So do its bundles, unless it `stays` in its group
+    and with its application.
     """
     main = board.files.get(MAIN)
     keeps_main = main is not None and main["code"] and not main["ours"]
@@ -54,7 +57,9 @@ def plan_of(board: Board, files: Mapping[str, bytes], starter: bytes) -> Plan:
     strange = [path for path in board.files if path.startswith(PACKAGE + "/") and path not in files]
     if NEW_CONFIG[1:] in board.root:
         strange.append(NEW_CONFIG)
-    return Plan(writes, tuple(folders), tuple(sorted(strange, reverse=True)), keeps_main)
+    trees = [] if stays else [path for path in TREES if path[1:] in board.root]
+    removes = tuple(sorted([*strange, *trees], reverse=True))
+    return Plan(writes, tuple(folders), removes, keeps_main, ends_tree=bool(trees))
 
 
 def check_space(board: Board, plan: Plan) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from twinslot_tools import coming_online, provision
-from twinslot_tools.board_facts import Board, unfit
+from twinslot_tools.board_facts import Board, one_slot, unfit
 from twinslot_tools.board_files import board_files, starter
 from twinslot_tools.board_port import BoardPort
 from twinslot_tools.device_auth import Session
@@ -62,7 +62,8 @@ async def look(port: BoardPort, wish: Wish) -> tuple[Board, Plan, str]:
     """
     try:
         board = await _read(port)
-        return board, _plan_without_server(board, _files(wish)), _device(wish, board)
+        stays = board.settings.get("group") == wish.group
+        return board, _plan_without_server(board, _files(wish), stays=stays), _device(wish, board)
     finally:
         await run_on(port)
 
@@ -88,16 +89,22 @@ async def carry_out(
     try:
         board = await _read(port)
         say(f"the board: {board.summary()}")
+        if not board.takes_firmware:
+            say(one_slot(board))
         device = _device(wish, board)
         session = Session(wish.server, wish.group, wish.token, device, wish.tls)
         group = await provision.group_of(session)
-        plan = plan_of(board, {**_files(wish), **_configuration(wish, group, device, board)}, starter())
+        files = {**_files(wish), **_configuration(wish, group, device, board)}
+        was = board.settings.get("group"), board.settings.get("app")
+        plan = plan_of(board, files, starter(), stays=was == (group.id, group.app))
         check_space(board, plan)
     except BaseException:
         await run_on(port)
         raise
-    files = "1 file" if len(plan.writes) == 1 else f"{len(plan.writes)} files"
-    say(f"copying {files}, {-(-plan.size_bytes // 1024)} KiB")
+    count = "1 file" if len(plan.writes) == 1 else f"{len(plan.writes)} files"
+    say(f"copying {count}, {-(-plan.size_bytes // 1024)} KiB")
+    if plan.ends_tree:
+        await port.ask("no_tree")
     await port.copy(plan.writes, plan.folders, plan.removes, lambda done: on_bytes(done, plan.size_bytes))
     on_bytes(plan.size_bytes, plan.size_bytes)
     if NEW_CONFIG in plan.writes:
@@ -134,9 +141,9 @@ async def _read(port: BoardPort) -> Board:
     return board
 
 
-def _plan_without_server(board: Board, files: dict[str, bytes]) -> Plan:
+def _plan_without_server(board: Board, files: dict[str, bytes], *, stays: bool = True) -> Plan:
     """As far as it can be known without asking the server: the configuration counts as one that differs."""
-    return plan_of(board, {**files, CONFIG: b""}, starter())
+    return plan_of(board, {**files, CONFIG: b""}, starter(), stays=stays)
 
 
 def _package_mpy() -> int:

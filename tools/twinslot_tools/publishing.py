@@ -1,4 +1,4 @@
-"""From an image's file, a specification or both to a release on the server."""
+"""From the file of an image or a bundle, a specification or both to a release on the server."""
 
 import asyncio
 import base64
@@ -18,9 +18,10 @@ from twinslot_tools import manifests, shapes, signing
 from twinslot_tools.client import api, call, session
 from twinslot_tools.errors import BadFile, ServerRefused
 from twinslot_tools.manifests import KeyChange
+from twinslot_tools.signing import ImageFacts
 from twinslot_tools.uploading import OnSent, append_part, opened
 
-LARGEST_IMAGE_BYTES = 16 << 20
+LARGEST_FILE_BYTES = 16 << 20
 TRIES = 5
 NOT_FOUND = 404
 CONFLICT = 409
@@ -28,7 +29,7 @@ CONFLICT = 409
 
 @dataclass(frozen=True)
 class Release:
-    """What is to be published: the image at `path`, a specification (compact JSON), or both.
+    """What is to be published: the image or the bundle at `path`, a specification (compact JSON), or both.
 
     `upgradable_from` is `None` for a release that every version may take; `filters` are ids.
     """
@@ -61,8 +62,8 @@ async def publish(
     """The release is on the server, durably; returns what the server says of it.
 
     It is signed here with `signer`, or was signed elsewhere; None: the server signs. `on_sent` hears how many more
-    bytes have left. Raises `BadFile` for an image that no chip would boot, before anything is sent, and
-    `ServerRefused`.
+    bytes have left. Raises `BadFile` for an image that no chip would boot, or a bundle that no board takes, before
+    anything is sent, and `ServerRefused`.
     """
     url = api(server, f"/applications/{quote(release.app, safe='')}")
     about: dict[str, Any] = {
@@ -73,7 +74,7 @@ async def publish(
         "manifest": None,
         "signature": None,
     }
-    facts = None if release.path is None else await asyncio.to_thread(checked_image, release.path)
+    facts = None if release.path is None else await asyncio.to_thread(checked, release.path)
     async with session(server, token) as http:
         if isinstance(signer, RSAPrivateKey):
             return await _publish_signed(http, url, about, release, facts, signer, on_sent)
@@ -82,15 +83,22 @@ async def publish(
         return await _upload(http, url, about, release, on_sent)
 
 
-def checked_image(path: Path) -> signing.ImageFacts:
-    """What a manifest says of the image at `path`; raises `BadFile` when a chip would not boot it."""
-    facts = signing.image_facts(path)
-    if facts.size_bytes > LARGEST_IMAGE_BYTES:
-        raise BadFile(f"{path} is larger than any app image: {facts.size_bytes} bytes")
+def checked(path: Path) -> ImageFacts:
+    """What a manifest says of the image or the bundle at `path`; raises `BadFile` when a board would not take it."""
     try:
-        image = esp_image.parse(path.read_bytes())
+        size_bytes = path.stat().st_size
+        if size_bytes > LARGEST_FILE_BYTES:
+            raise BadFile(f"{path} is larger than any app image, or bundle: {size_bytes} bytes")
+        data = path.read_bytes()
     except OSError as error:
         raise BadFile(f"can't read {path}: {error.strerror}") from error
+    return manifests.bundle_facts(path, data) if manifests.is_bundle(data) else _checked_image(path, data)
+
+
+def _checked_image(path: Path, data: bytes) -> ImageFacts:
+    facts = signing.image_facts(path, data)
+    try:
+        image = esp_image.parse(data)
     except esp_image.ImageError as error:
         raise BadFile(f"{path}: {error}. Build or copy it again") from error
     if image.length != facts.size_bytes:
@@ -101,8 +109,8 @@ def checked_image(path: Path) -> signing.ImageFacts:
     return facts
 
 
-def manifest(release: Release, facts: signing.ImageFacts | None, sequence: int) -> bytes:
-    """What is to be signed of the release, whose image has these facts."""
+def manifest(release: Release, facts: ImageFacts | None, sequence: int) -> bytes:
+    """What is to be signed of the release, whose image or bundle has these facts."""
     return manifests.encoded(
         facts,
         release.specification,
@@ -122,7 +130,7 @@ async def _publish_signed(
     url: str,
     about: dict[str, Any],
     release: Release,
-    facts: signing.ImageFacts | None,
+    facts: ImageFacts | None,
     key: RSAPrivateKey,
     on_sent: OnSent,
 ) -> dict[str, Any]:
@@ -157,7 +165,7 @@ async def _last_sequence(http: aiohttp.ClientSession, url: str) -> int:
 async def _upload(
     http: aiohttp.ClientSession, url: str, about: dict[str, Any], release: Release, on_sent: OnSent
 ) -> dict[str, Any]:
-    """The multipart request has been sent, the image straight from its file, and answered."""
+    """The multipart request has been sent, the image or the bundle straight from its file, and answered."""
     with ExitStack() as open_files, aiohttp.MultipartWriter("form-data") as body:
         append_part(body, "release", json.dumps(about), "application/json")
         if release.specification is not None:

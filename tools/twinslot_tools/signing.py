@@ -33,28 +33,23 @@ class ImageFacts:
     sha256: bytes
 
 
-def image_facts(path: Path) -> ImageFacts:
-    """The facts of the app image at `path`; raises `BadFile` when it is another kind of file.
+def image_facts(path: Path, data: bytes) -> ImageFacts:
+    """The facts of the app image that is the content of `path`; raises `BadFile` when it is another kind of file.
 
     Offsets from ESP-IDF's esp_app_format.h: magic 0, chip id 12, app description 32, its security version 36.
     """
-    try:
-        with path.open("rb") as file:
-            head = file.read(40)
-            file.seek(0)
-            sha256 = hashlib.file_digest(file, "sha256").digest()
-            size_bytes = file.tell()
-    except OSError as error:
-        raise BadFile(f"can't read {path}: {error.strerror}") from error
-    if len(head) < 40 or head[0] != _IMAGE_MAGIC:
-        raise BadFile(f"{path} is not an ESP32 app image: it does not begin with 0xE9. Publish a build's `.app-bin`")
-    chip, magic, security_version = struct.unpack("<12xH18xII", head)
+    if len(data) < 40 or data[0] != _IMAGE_MAGIC:
+        raise BadFile(
+            f"{path} is neither an ESP32 app image, which begins with 0xE9, nor a bundle. Publish a build's "
+            "`.app-bin`, or what `twinslot bundle` has made"
+        )
+    chip, magic, security_version = struct.unpack_from("<12xH18xII", data)
     if magic != _DESCRIPTION_MAGIC:
         raise BadFile(
             f"{path} has no app description at offset 32: it looks like the combined image, with bootloader and "
             "partition table in front. Publish the build's `.app-bin` instead"
         )
-    return ImageFacts(chip, security_version, size_bytes, sha256)
+    return ImageFacts(chip, security_version, len(data), hashlib.sha256(data).digest())
 
 
 def load_specification(path: Path) -> bytes:

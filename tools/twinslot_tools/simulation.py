@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from twinslot_sim import applications, factory, flash_lock, micropython
+from twinslot_sim import applications, factory, flash_lock, micropython, partitions
 from twinslot_sim.board import Board
 from twinslot_sim.bootloader import NoBootableImage
 from twinslot_sim.factory import FactoryError
 from twinslot_sim.image import ImageError
 from twinslot_sim.micropython import NoInterpreter
 from twinslot_sim.nor import FlashFileError
+from twinslot_sim.partitions import Partition
 from twinslot_sim.vfs import NoFileSystem
 from twinslot_tools import identity, provision
 from twinslot_tools.console_lines import Lines
@@ -127,6 +128,7 @@ class Plan:
     version: str = FACTORY_VERSION
     poll_s: int = 1
     wait_s: int = 0
+    one_slot: bool = False
 
 
 async def prepare(boards: Sequence[Simulated], plan: Plan) -> ExitStack:
@@ -147,17 +149,24 @@ async def prepare(boards: Sequence[Simulated], plan: Plan) -> ExitStack:
         return locks.pop_all()
 
 
-def shop_fresh(flash: Path) -> BinaryIO:
+def table(*, one_slot: bool) -> Sequence[Partition]:
+    """The partition table of MicroPython's default build, or of its OTA build with two slots."""
+    return partitions.MICROPYTHON_4MIB if one_slot else partitions.MICROPYTHON_4MIB_OTA
+
+
+def shop_fresh(flash: Path, *, one_slot: bool) -> BinaryIO:
     """`flash` is there, and no other simulator runs it until the result, a lock, closes.
 
-    One that is missing is made: a board as it comes from the shop with MicroPython's OTA build on it. Raises `BadFile`
-    when it can't be used or made.
+    One that is missing is made: a board as it comes from the shop with MicroPython's default build on it, or with its
+    OTA build. Raises `BadFile` when it can't be used or made.
     """
     with translated():
         if _is_there(flash):
             return flash_lock.locked(flash)
         factory.check_writable(flash)
-        return flash_lock.made(flash, lambda: factory.make_flash(flash, applications.micropython(), None))
+        return flash_lock.made(
+            flash, lambda: factory.make_flash(flash, applications.micropython(), None, table(one_slot=one_slot))
+        )
 
 
 async def _prepared(board: Simulated, plan: Plan, trial_s: int) -> BinaryIO:
@@ -205,7 +214,8 @@ def _make_flash(flash: Path, group: provision.Group, device: str, plan: Plan, tr
         wait_s=plan.wait_s,
         trial_s=trial_s,
     )
-    factory.make_flash(flash, applications.app_image(app, plan.version), provision.files(settings))
+    image = applications.app_image(app, plan.version)
+    factory.make_flash(flash, image, provision.files(settings), table(one_slot=plan.one_slot))
 
 
 def interpreter() -> list[str]:

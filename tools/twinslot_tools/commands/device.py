@@ -119,8 +119,8 @@ def explain(device: Device, server: Server = DEFAULT_SERVER, json: Json = False)
     headline = f"{device} is offered {offer['version']}" if offer else f"{device} is offered nothing"
     show_line(f"{headline}: {answer['reason']}")
     if offer and offer["transfer"]:
-        what = "what the image that it runs lacks" if offer["transfer"]["base"] else "the whole image, compressed"
-        show_line(f"it downloads {offer['transfer']['size']} bytes: {what}")
+        lacks, whole = "what the image that it runs lacks", "all of it, compressed, or of a bundle what it lacks"
+        show_line(f"it downloads {offer['transfer']['size']} bytes: {lacks if offer['transfer']['base'] else whole}")
     rows = [[item["version"], item["sequence"], item["offered"], item["reason"]] for item in answer["releases"]]
     print_table("releases", ("version", "sequence", "offered", "why"), rows, "there are no releases of its application")
 

@@ -25,7 +25,8 @@ def flash(
     one_slot: Annotated[
         bool,
         typer.Option(
-            "--one-slot", help="Write a build without two app slots too: it never gets firmware over the air."
+            "--one-slot",
+            help="Write a build without two app slots too: it takes bundles over the air, but never firmware.",
         ),
     ] = False,
     json: Json = False,
@@ -91,8 +92,8 @@ def _rows(firmware: Firmware) -> list[str]:
 
 def _one_slot(file: Path) -> str:
     return (
-        f"{file} has one app slot, and updates go to a second one. A board with it can get packages over the air, and "
-        "later bundles of files, but never firmware: that would take a cable. "
+        f"{file} has one app slot, and firmware goes to a second one. A board with it can get bundles of files and "
+        "packages over the air, but never firmware: that would take a cable. "
         f"The build with two slots has -OTA- in its name: {firmware_file.download_page(file)}. "
         "Where that page has none, docs/getting-started.md tells how to build one. "
         "If this is the build that you want, add --one-slot"

@@ -1,4 +1,4 @@
-"""`twinslot image`: ESP32 app images for the simulator."""
+"""`twinslot image`: ESP32 app images for the simulator, and boards that run them."""
 
 import dataclasses
 import hashlib
@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from twinslot_sim import factory
 from twinslot_sim import image as esp_image
 from twinslot_sim.applications import app_image
+from twinslot_tools import simulation
 from twinslot_tools.errors import BadFile, UsageError
 from twinslot_tools.options import Json, checked_app, checked_version
 from twinslot_tools.output import print_facts, print_json
@@ -30,16 +32,31 @@ def build(
     size: Annotated[
         int, typer.Option(min=0, max=4 << 20, metavar="BYTES", help="Pad the image to at least this size.")
     ] = 0,
+    one_slot: Annotated[
+        bool,
+        typer.Option(
+            "--one-slot",
+            help="Write a board's whole flash instead, for `twinslot sim --flash`: MicroPython's default partition "
+            "table, whose only app slot has the image.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Build an app image of a small application that behaves, or misbehaves, as asked."""
+    """Build an app image of a small application that behaves, or misbehaves, as asked.
+
+    Updates bring an image to a board's second slot. Most boards have one: what is built for such a board is its flash.
+    """
     asked = {"healthy": healthy, "crashing": crashing, "mute": mute, "hanging": hanging}
     habits = [habit for habit, wanted in asked.items() if wanted] or ["healthy"]
     if len(habits) > 1:
         raise UsageError("an application has one habit: " + " or ".join(f"--{habit}" for habit in habits))
     try:
         data = app_image(checked_app(application), checked_version(version), habits[0], size_bytes=size)
-        out.write_bytes(data)
+        if one_slot:
+            with simulation.translated():
+                factory.make_flash(out, data, None, simulation.table(one_slot=True))
+        else:
+            out.write_bytes(data)
     except OSError as error:
         raise BadFile(f"can't write {out}: {error.strerror}") from error
     built = {

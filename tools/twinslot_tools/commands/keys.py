@@ -14,6 +14,7 @@ from twinslot_tools.new_files import NewFile, beside, write_new
 from twinslot_tools.options import Json, checked_app, checked_version, content, readable
 from twinslot_tools.output import print_facts, print_json, say
 
+FILE_HELP = "The app image, such as a build's `.app-bin`, or the bundle that `twinslot bundle` has made."
 AddKeys = Annotated[
     list[Path] | None,
     typer.Option(
@@ -60,9 +61,7 @@ def sign(
     out: Annotated[
         Path, typer.Option("--out", metavar="MANIFEST", help="Where the manifest goes; MANIFEST.sig is its signature.")
     ],
-    file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="The app image, such as a build's `.app-bin`.")
-    ] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help=FILE_HELP)] = None,
     specification: Specification = None,
     key: Annotated[
         Path | None,
@@ -90,7 +89,7 @@ def sign(
     """
     signature = beside(out, ".sig", "kettle-1.2.3.manifest")
     release = release_of(file, specification, application, version, key_change(add_key, retire_key))
-    facts = None if file is None else publishing.checked_image(file)
+    facts = None if file is None else publishing.checked(file)
     private_key = None if key is None else signing.load_key(key)
     data = publishing.manifest(release, facts, sequence or int(time.time()))
     signed = [] if private_key is None else [NewFile(signature, signing.sign(private_key, data))]
@@ -112,7 +111,9 @@ def verify(
     manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="The manifest, as `twinslot sign` writes it.")],
     signature: Annotated[Path, typer.Argument(metavar="SIGNATURE", help="Its signature.")],
     key: Annotated[Path, typer.Option(metavar="FILE.pub", help="The publisher's public key.")],
-    image: Annotated[Path | None, typer.Option(metavar="FILE", help="Whether it is of this very image.")] = None,
+    image: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Whether it is of this very image, or bundle.")
+    ] = None,
     specification: Annotated[
         Path | None, typer.Option(metavar="JSONFILE", help="Whether it is of this very specification.")
     ] = None,
@@ -123,7 +124,7 @@ def verify(
     if not signing.holds(signing.load_public(key), data, content(signature)):
         raise BadFile(f"{signature} is not a signature of {manifest} by {key}")
     facts = manifests.told(data)
-    if image is not None and facts.get("sha256") != signing.image_facts(image).sha256.hex():
+    if image is not None and facts.get("sha256") != publishing.checked(image).sha256.hex():
         raise BadFile(f"the signature holds, and {manifest} is not of {image}")
     if specification is not None:
         digest = hashlib.sha256(signing.load_specification(specification)).hexdigest()

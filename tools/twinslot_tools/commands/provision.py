@@ -13,7 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from twinslot_tools import provisioning
 from twinslot_tools.asked import secret
-from twinslot_tools.board_facts import Board
+from twinslot_tools.board_facts import Board, one_slot
 from twinslot_tools.board_port import BoardPort
 from twinslot_tools.commands.flash import Port
 from twinslot_tools.errors import BadFile, UsageError
@@ -115,9 +115,10 @@ def _tell(report: Report, wish: Wish, *, json: bool) -> None:
         say_on(KEEPS_MAIN)
     if report.online:
         say_on(printable(f"{report.device} is online, running {report.version}"))
+        file = "an .app-bin" if report.board.takes_firmware else "what `twinslot bundle DIR` makes"
         say_on(
             printable(
-                f"next: twinslot publish FILE --app {report.app} --version V, where FILE is an .app-bin, and V above "
+                f"next: twinslot publish FILE --app {report.app} --version V, where FILE is {file}, and V above "
                 f"{report.version}"
             )
         )
@@ -130,6 +131,8 @@ def _show(board: Board, plan: Plan, device: str, *, json: bool) -> None:
         print_json({"device": device, "dry_run": True, "board": _document(board), **_changes(plan)})
         return
     say_on(printable(f"the board: {board.summary()}"))
+    if not board.takes_firmware:
+        say_on(printable(one_slot(board)))
     say_on(printable(f"it would be {device}"))
     for path, content in plan.writes.items():
         say_on(f"write  {path}  {len(content)} bytes" if content else f"write  {path}, when it differs")

@@ -10,7 +10,7 @@ import typer
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from twinslot_tools import publishing
-from twinslot_tools.commands.keys import AddKeys, RetireKeys, Specification, key_change, release_of
+from twinslot_tools.commands.keys import FILE_HELP, AddKeys, RetireKeys, Specification, key_change, release_of
 from twinslot_tools.errors import UsageError
 from twinslot_tools.options import (
     DEFAULT_SERVER,
@@ -35,7 +35,7 @@ class Strategy(StrEnum):
     GENERAL = "general"
 
 
-Image = Annotated[Path | None, typer.Argument(metavar="FILE", help="The app image, such as a build's `.app-bin`.")]
+File = Annotated[Path | None, typer.Argument(metavar="FILE", help=FILE_HELP)]
 Key = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Sign here with this publisher's key. [default: the server signs]"),
@@ -64,7 +64,7 @@ Filters = Annotated[
 def publish(
     application: Annotated[str, typer.Option("--app", help="The application that this is a release of.")],
     version: Annotated[str, typer.Option(help="Its version, such as 1.2.3.")],
-    file: Image = None,
+    file: File = None,
     specification: Specification = None,
     key: Key = None,
     manifest: Manifest = None,
@@ -77,9 +77,10 @@ def publish(
     server: Server = DEFAULT_SERVER,
     json: Json = False,
 ) -> None:
-    """Publish a release: an image, a specification or both, signed by your key or by the server's.
+    """Publish a release: an image or a bundle, a specification or both, signed by your key or by the server's.
 
-    What a release does not carry stays as it is on the devices: a specification alone is a change of configuration.
+    What a release does not carry stays as it is on the devices: a specification alone is a change of configuration, a
+    bundle leaves the firmware, an image leaves the bundle.
     With --add-key and --retire-key the publisher's keys change. Retire a key only when its successor has signed a
     release that the devices have confirmed: should they not confirm that one, nothing by the old key reaches them.
     """

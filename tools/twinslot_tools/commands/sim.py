@@ -60,6 +60,13 @@ Group = Annotated[str | None, typer.Option(metavar="ID", help="The group's id.")
 Token = Annotated[str | None, typer.Option(metavar="T", help="The group's token, from `twinslot group create`.")]
 Device = Annotated[str | None, typer.Option(metavar="ID", help="The device's id.")]
 Heap = Annotated[int, typer.Option(min=16384, metavar="BYTES", help="The heap that MicroPython gets.")]
+OneSlot = Annotated[
+    bool,
+    typer.Option(
+        "--one-slot",
+        help="A fresh board has MicroPython's default partition table: one app slot, so it takes bundles, no firmware.",
+    ),
+]
 CutAtOp = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Cut the power at the Nth flash operation; it returns at once.")
 ]
@@ -77,6 +84,7 @@ def sim(
     timeout: Timeout = None,
     poll: Poll = 1,
     wait: Wait = 0,
+    one_slot: OneSlot = False,
     heap: Heap = 131072,
     power_cut_at_op: CutAtOp = None,
     keep_bytes: KeepBytes = 0,
@@ -86,8 +94,8 @@ def sim(
     """Run a simulated ESP32 in the foreground: the device's own code on MicroPython, over a flash file.
 
     With --group, --token and --device a FILE that is missing becomes a provisioned board. With none of the three it
-    becomes one as it comes from the shop, with MicroPython's OTA build and nothing else, for `twinslot provision`; one
-    that is there boots as it is.
+    becomes one as it comes from the shop, with MicroPython's OTA build (or its default one, --one-slot) and nothing
+    else, for `twinslot provision`; one that is there boots as it is.
 
     The board's console is shown, after the path of its serial port, which mpremote can connect to. Killing this command
     (SIGKILL) is a power cut: the same FILE boots again.
@@ -102,8 +110,9 @@ def sim(
 
     async def prepared() -> ExitStack | BinaryIO:
         if group is None or token is None:
-            return simulation.shop_fresh(flash)
+            return simulation.shop_fresh(flash, one_slot=one_slot)
         plan = plan_of(server, group, token, app=app, version=version, poll_s=poll, wait_s=wait)
+        plan = dataclasses.replace(plan, one_slot=one_slot)
         return await simulation.prepare([board], plan)
 
     outcome = _ran(board, prepared, wanted, timeout)

@@ -1,7 +1,7 @@
-"""`twinslot transfer`: what devices download of an image, made and looked into without a server."""
+"""`twinslot transfer`: what devices download of an image or a bundle, made and looked into without a server."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,29 +9,65 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from twinslot_tools.errors import BadFile
+from twinslot_tools.errors import BadFile, UsageError
 from twinslot_tools.new_files import NewFile, check_new, write_new
 from twinslot_tools.options import Json, content
 from twinslot_tools.output import print_facts, print_json, print_table
 
 if TYPE_CHECKING:
+    from twinslot_host.domain.bundle import Entry
     from twinslot_host.domain.transfer import Segment, Transfer
 
-app = typer.Typer(no_args_is_help=True, help="Transfers: what a device downloads of an image that lies near its own.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Transfers: what a device downloads of an image that lies near its own, or of a bundle.",
+)
 
 
 @app.command(epilog="Example: twinslot transfer build kettle-1.1.0.app-bin kettle-1.2.0.app-bin --out kettle.transfer")
 def build(
-    old: Annotated[Path, typer.Argument(metavar="OLD", help="The image that the device runs; any file will do.")],
-    new: Annotated[Path, typer.Argument(metavar="NEW", help="The image that it is to get.")],
+    old: Annotated[
+        Path, typer.Argument(metavar="OLD", help="The image that the device runs, any file; or a bundle, without NEW.")
+    ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the transfer goes: a new file.")],
+    new: Annotated[Path | None, typer.Argument(metavar="NEW", help="The image that it is to get.")] = None,
     json: Json = False,
 ) -> None:
-    """Build the transfer that brings NEW to a device which runs OLD, as the server does."""
+    """Build the transfer that brings NEW to a device which runs OLD, or that of a bundle, as the server does.
+
+    There is one transfer of a bundle for all devices: each takes those files out of it that it lacks.
+    """
+    check_new(out)
+    if new is None:
+        _build_bundle(old, out, json=json)
+    else:
+        _build_image(old, new, out, json=json)
+
+
+def _build_bundle(bundle: Path, out: Path, *, json: bool) -> None:
+    from twinslot_host.domain import bundle_archive, bundle_transfer
+    from twinslot_host.errors import Invalid
+
+    archive = content(bundle)
+    if not bundle_archive.looks_like_a_bundle(archive):
+        raise UsageError(f"{bundle} is no bundle, so it needs NEW: the image that a device with {bundle} is to get")
+    try:
+        found = bundle_archive.parse(archive)
+    except Invalid as error:
+        raise BadFile(f"{bundle}: {error}") from error
+    data = bundle_transfer.build(found.listing, found.contents)
+    write_new(NewFile(out, data))
+    made = {"file": str(out), **_bundle_facts(data, found.entries)}
+    if json:
+        print_json(made)
+    else:
+        print_facts(f"{bundle} for all devices", made)
+
+
+def _build_image(old: Path, new: Path, out: Path, *, json: bool) -> None:
     from twinslot_host.domain import transfer
     from twinslot_host.errors import Invalid
 
-    check_new(out)
     base, image = content(old), content(new)
     try:
         segments = list(_shown(transfer.encoded(image, base), -(-len(image) // transfer.SEGMENT_BYTES)))
@@ -61,14 +97,56 @@ def show(
     json: Json = False,
 ) -> None:
     """Show what a transfer holds, after checking all of it that can be checked without the image it is made against."""
-    from twinslot_host.domain import transfer
+    from twinslot_host.domain import bundle_transfer
     from twinslot_host.errors import Invalid
 
     data = content(file)
     try:
-        found = transfer.parse(data)
+        if data.startswith(bundle_transfer.MAGIC):
+            _show_bundle(file, data, json=json)
+        else:
+            _show_image(file, data, json=json)
     except Invalid as error:
         raise BadFile(f"{file}: {error}") from error
+
+
+def _show_bundle(file: Path, data: bytes, *, json: bool) -> None:
+    from twinslot_host.domain import bundle_transfer
+
+    found = bundle_transfer.parse(data)
+    facts = {"file": str(file), **_bundle_facts(data, found.entries)}
+    files = [
+        {"path": each.path, "size": each.size_bytes, "bytes": len(payload), "sha256": each.sha256.hex()}
+        for each, payload in zip(found.entries, found.payloads, strict=True)
+    ]
+    if json:
+        print_json({**facts, "files": files})
+        return
+    print_facts(str(file), facts)
+    rows = [
+        [each["path"], each["size"], each["bytes"], f"{100 * len(part) / len(data):.1f} %"]
+        for each, part in zip(files, found.payloads, strict=True)
+    ]
+    print_table("files", ("path", "size", "bytes", "of the transfer"), rows, "")
+
+
+def _bundle_facts(data: bytes, entries: "Sequence[Entry]") -> dict[str, Any]:
+    from twinslot_host.domain import bundle
+
+    listing = bundle.encode(entries)
+    return {
+        "size": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "files_size": sum(each.size_bytes for each in entries),
+        "list_size": len(listing),
+        "list_sha256": hashlib.sha256(listing).hexdigest(),
+    }
+
+
+def _show_image(file: Path, data: bytes, *, json: bool) -> None:
+    from twinslot_host.domain import transfer
+
+    found = transfer.parse(data)
     facts = {
         "file": str(file),
         "size": len(data),

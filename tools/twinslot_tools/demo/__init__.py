@@ -1,1 +1,1 @@
-"""`make demo`: a server, three simulated boards, a good release and a bad one."""
+"""`make demo`: a server, four simulated boards, a good release, a bad one, and two of files."""

@@ -10,6 +10,8 @@ import sys
 FOLDER = 0x4000
 KEPT = ("/boot.py", "/main.py", "/twinslot.json", "/twinslot-ca.pem")
 PACKAGE = "/lib/twinslot"
+TREES = ("/app_a", "/app_b")
+PENDING_VERIFY = 1
 
 
 def names(folder):
@@ -83,11 +85,23 @@ def files():
     return found
 
 
+def on_trial():
+    """Whether boot.py has a release on trial, as it keeps count of: a bundle, a specification."""
+    from esp32 import NVS
+
+    try:
+        return NVS("twinslot").get_i32("spec_state") & 7 == PENDING_VERIFY
+    except OSError:
+        return False  # there never was one
+
+
+tree = next((path for path in TREES if path in sys.path), "")  # boot.py puts it there
 try:
     space = os.statvfs("/")
 except OSError:
     space = (4096, 4096, 0, 0)
 told = {"settings": settings(), "root": names("/"), "lib": names("/lib")}
+told.update(tree=tree, in_tree=names(tree) if tree else [], on_trial=bool(tree) and on_trial())
 told.update(free_bytes=space[0] * space[3], block_bytes=space[0])
 found = files()
 print()
