@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from littlefs import LittleFS, UserContext
 
@@ -12,9 +11,9 @@ from twinslot_sim.nor import SECTOR_SIZE
 
 from .flash import Look
 from .runs import Scenario
-from .settings import OLD
 from .stage import HEALTHY, NEW, Stage, confirmed, is_idle, keeps, sequence, with_image
 from .trees import LIST, ROOTS, Files, below
+from .watch import Rule
 
 OWN = "/data/own.txt"
 SAID = "/data/said.txt"
@@ -50,8 +49,8 @@ def _files(more: bytes = b"", table: bytes = TABLE) -> Files:
     }
 
 
-BEFORE = _files(b"# before\n")
-AFTER = _files(b"# after\n")
+BEFORE = _files(b"print('the old files')\n")
+AFTER = _files(b"print('the new files')\n")
 NEXT = dict(sorted({**AFTER, "data/limits.txt": b"80\n" * 250}.items()))
 REMAINS: Files = {
     "app.py/old.py": b"# a folder, where the bundle has a file\n",
@@ -68,41 +67,43 @@ async def bundle(stage: Stage) -> Scenario:
     start, before = await _board(stage, BEFORE if stage.variant.slot else {})
     files = NEXT if stage.variant.slot else AFTER
     stage.propose_bundle(files, NEW)
+    return _confirmed(start, before, files)
 
-    def ended(look: Look) -> bool:
-        return confirmed(NEW)(look) and _runs_alone(look, files)
 
-    return replace(_scenario(start, before, NEW), ended=ended)
+async def kept(stage: Stage) -> Scenario:
+    """A bundle from where it is downloaded on: the switch, the trial, the confirmation, the end of the one before. From
+    the first slot it is a board's second bundle, from the second one its third."""
+    start, before = await _board(stage, *[BEFORE, AFTER][: 1 + stage.variant.slot])
+    stage.propose_bundle(NEXT, NEW)
+    return _confirmed(await _downloaded(stage, start), before, NEXT)
 
 
 async def unbundled(stage: Stage) -> Scenario:
     """A bundle whose trial ends in an exception; it is read back and in the record already. From the second slot there
     was another one before."""
-    start, before = await _board(stage, BEFORE if stage.variant.slot else {})
+    old = BEFORE if stage.variant.slot else {}
+    start, before = await _board(stage, old)
     stage.propose_bundle({**AFTER, "app.py": CRASHES}, NEW)
-    start = await stage.after(start, lambda look: bool(look.record["trial"]))
-    return _given_up(start, before, BEFORE if stage.variant.slot else {})
+    return _given_up(await _downloaded(stage, start), before, old)
 
 
 async def no_room(stage: Stage) -> Scenario:
-    """A bundle for which the file system has no room, since the application has filled it. What it is told of that, it
-    still can write."""
+    """A bundle for which the file system has no room, since the application has filled it. What little that writes
+    itself, a note of why the download failed, it still can."""
     old = _files(NOTES)
     start, before = await _board(stage, old, filled=True)
     stage.propose_bundle(_files(table=bytes(SECTOR_SIZE * 3 * FREE_BLOCKS)), NEW)
-
-    scenario = _scenario(start, before)
-    free = [*_lying(Look(start), 2)]
+    remains, kept_rule = _lying(Look(start), 2), _rule(start, before)
 
     def rule(look: Look) -> str:
-        new = [path for path in _lying(look, 2) if path not in free]
-        return f"{new[0]} is new, where there is no room" if new else scenario.rule(look)
+        new = _lying(look, 2).keys() - remains.keys()
+        return f"{min(new)} is new, where there is no room" if new else kept_rule(look)
 
     def ended(look: Look) -> bool:
         said = re.fullmatch(rb"needs (\d+) bytes, (\d+) are free", (look.files or {}).get(SAID, b""))
         return said is not None and int(said[1]) > int(said[2]) and _runs_alone(look, old)
 
-    return replace(scenario, ended=ended, rule=rule)
+    return Scenario(start, ended, rule)
 
 
 async def beside(stage: Stage) -> Scenario:
@@ -114,21 +115,26 @@ async def beside(stage: Stage) -> Scenario:
     return _given_up(with_image(stage, start, image), before, old)
 
 
-async def _board(stage: Stage, files: Files, remains: Files = REMAINS, *, filled: bool = False) -> tuple[bytes, str]:
-    """The flash of a board that keeps the bundle of these files, if there are any, and its version. Where the variant
-    is dirty, the tree beside it holds the remains; the application has a file of its own, and may have filled up the
-    file system."""
-    start, version = await stage.board(files={OWN: b"of the application's own\n"}), "1.0.0"
-    if files:
-        stage.propose_bundle(files, OLD)
-        start, version = await stage.after(start, lambda look: confirmed(OLD)(look) and _runs_alone(look, files)), OLD
-    root = ROOTS[2 if files else 1]
-    lying = {root + path: data for path, data in remains.items()} if stage.variant.dirty else {}
+async def _board(stage: Stage, *bundles: Files, remains: Files = REMAINS, filled: bool = False) -> tuple[bytes, str]:
+    """The flash of a board that has confirmed these bundles, one after the other, and its version. Where the variant is
+    dirty, the tree beside the one that is kept holds the remains; the application has a file of its own, and may have
+    filled up the file system."""
+    start, version, free = await stage.board(files={OWN: b"of the application's own\n"}), "1.0.0", 1
+    for number, files in enumerate(filter(None, bundles), 1):
+        version, free = f"1.0.{number}", 1 + number % 2
+        stage.propose_bundle(files, version)
+        start = await stage.after(start, confirmed(version))
+    lying = {ROOTS[free] + path: data for path, data in remains.items()} if stage.variant.dirty else {}
     return _with_files(start, lying, filled), version
 
 
-def _scenario(start: bytes, *versions: str) -> Scenario:
-    """The rules that only these versions are ever confirmed, and that nothing but trees is written."""
+async def _downloaded(stage: Stage, start: bytes) -> bytes:
+    """The flash, and the bundle that was proposed is on its way, and was not switched to."""
+    return await stage.after(start, lambda look: bool(look.record["trial"]))
+
+
+def _rule(start: bytes, *versions: str) -> Rule:
+    """The rule that only these versions are ever confirmed, and nothing but trees is written."""
     own = _apart(Look(start).files)
 
     def rule(look: Look) -> str:
@@ -138,7 +144,16 @@ def _scenario(start: bytes, *versions: str) -> Scenario:
         changed = sorted(path for path, _ in now.items() ^ own.items())
         return f"{changed[0]} has changed" if changed else ""
 
-    return Scenario(start, is_idle, rule)
+    return rule
+
+
+def _confirmed(start: bytes, before: str, files: Files) -> Scenario:
+    """The bundle of these files takes the place of what there was."""
+
+    def ended(look: Look) -> bool:
+        return confirmed(NEW)(look) and _runs_alone(look, files)
+
+    return Scenario(start, ended, _rule(start, before, NEW))
 
 
 def _given_up(start: bytes, before: str, files: Files) -> Scenario:
@@ -147,7 +162,7 @@ def _given_up(start: bytes, before: str, files: Files) -> Scenario:
     def ended(look: Look) -> bool:
         return is_idle(look) and look.record["failed"] == sequence(NEW) and _runs_alone(look, files)
 
-    return replace(_scenario(start, before), ended=ended, reasons=frozenset({"crash"}))
+    return Scenario(start, ended, _rule(start, before), frozenset({"crash"}))
 
 
 def _apart(files: Files | None) -> Files:

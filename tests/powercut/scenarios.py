@@ -11,7 +11,7 @@ from ..vectors.transfer_file import SEGMENT
 from . import bundles, packages, settings
 from .flash import Look
 from .runs import Scenario
-from .stage import HEALTHY, NEW, VARIANTS, Stage, confirmed, is_idle, keeps, sequence
+from .stage import HEALTHY, NEW, VARIANTS, Stage, confirmed, keeps
 
 CRASHES = "def main():\n    raise ValueError('a fault')\n"
 HANGS = "import time\ndef main():\n    time.sleep(1_000_000)\n"
@@ -88,11 +88,12 @@ async def _downloaded(stage: Stage, application: str, **settings: object) -> Sce
 
 
 async def _failing(stage: Stage, application: str, reasons: set[str], **settings: object) -> Scenario:
-    """As `_downloaded`, of a release that must be given up, for one of the reasons."""
+    """As `_downloaded`, of a release that must be given up, for one of the reasons, and is refused from then on."""
     scenario = await _downloaded(stage, application, **settings)
 
     def ended(look: Look) -> bool:
-        return look.record["failed"] == sequence(NEW) and is_idle(look) and look.boot == look.slots[stage.variant.slot]
+        refused = (look.record["report"] or {}).get("reason") == "failed_before"
+        return refused and not look.record["trial"] and look.boot == look.slots[stage.variant.slot]
 
     return replace(scenario, ended=ended, rule=keeps("1.0.0"), reasons=frozenset(reasons))
 
@@ -107,6 +108,6 @@ OF_SETTINGS: dict[str, Make] = {
 }
 OF_PACKAGES: dict[str, Make] = {made.__name__: made for made in (packages.install, packages.replace, packages.remove)}
 OF_BUNDLES: dict[str, Make] = {
-    made.__name__: made for made in (bundles.bundle, bundles.unbundled, bundles.no_room, bundles.beside)
+    made.__name__: made for made in (bundles.bundle, bundles.kept, bundles.unbundled, bundles.no_room, bundles.beside)
 }
 ALL = OF_IMAGES | OF_SETTINGS | OF_PACKAGES | OF_BUNDLES

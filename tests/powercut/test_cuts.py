@@ -8,10 +8,11 @@ import random
 import pytest
 
 from .proving import SEED, prove
-from .scenarios import ALL
+from .scenarios import ALL, OF_BUNDLES
 from .stage import VARIANTS
 
 SHARE = 0.04
+SHARE_OF_BUNDLES = 0.015
 PARTS = 4
 
 
@@ -28,7 +29,7 @@ async def test_board_comes_through_each_cut_of_an_update_of_64_sectors(part: int
 async def test_board_comes_through_some_cuts_of_each_scenario(name: str) -> None:
     print(f"TWINSLOT_SEED={SEED} repeats this run")
     variant = random.Random(f"{SEED} {name}").choice(VARIANTS[1:])
-    tally = await prove(name, variant, share=SHARE)
+    tally = await prove(name, variant, share=SHARE_OF_BUNDLES if name in OF_BUNDLES else SHARE)
     assert not tally.failures, variant
     assert tally.tried
 

@@ -137,4 +137,5 @@ def _parts(spec_state: int | None) -> tuple[int | None, int]:
 
 def _tree_of(trial: dict[str, Any] | None) -> int:
     """Where the bundle on its way lies, 0 for nowhere; one whose trial has ended is not on its way any more."""
-    return (trial and not trial["ended"] and trial.get("tree")) or 0
+    tree: int = (trial.get("tree") or 0) if trial and not trial["ended"] else 0
+    return tree
