@@ -87,5 +87,6 @@ if machine.reset_cause() != machine.SOFT_RESET and (_advanced() or _image_on_tri
     except Exception as error:  # noqa: BLE001 - whatever is wrong with the configuration, the trial is bounded
         print("boot.py:", error)
 
-if _tree():
-    sys.path.insert(0, _TREES[_tree() - 1])  # before all else: its `app` is the one that runs
+_runs = _tree()
+if _runs:
+    sys.path.insert(0, _TREES[_runs - 1])  # before all else: its `app` is the one that runs

@@ -173,6 +173,7 @@ class Bundle:
     async def _copy_all(self) -> None:
         """What the tree that runs has too is copied from there."""
         for number in range(self._list.count):
+            await asyncio.sleep(0)
             path = self._wanted[number] and self._source(self._list.digest(number))
             if path:
                 try:
@@ -191,8 +192,8 @@ class Bundle:
                     path = file.read(row[listing.PATH_LENGTH])
                     if row[4 : listing.PATH_LENGTH] == digest:
                         return str(path, "utf-8")
-        except OSError:
-            pass  # there is no list: nothing to copy
+        except (OSError, ValueError):
+            pass  # there is no list, or none that can be read: nothing to copy
         return ""
 
     async def _fetch_all(self) -> None:

@@ -99,9 +99,9 @@ def free_slot_size() -> int:
 
 
 def boot_slot() -> int:
-    """0 or 1: the slot that otadata names; 0 where there is none to name."""
-    if _running_label() not in _APP_SLOTS:
-        return 0  # BOOT is not there either
+    """0 or 1: the slot that otadata names; without a second slot, the running one."""
+    if not free_slot_size():
+        return running_slot()  # there may be no otadata, and then there is no BOOT
     return _slot_index(_partition(Partition.BOOT))
 
 

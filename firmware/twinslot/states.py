@@ -79,7 +79,9 @@ def runs(trial: dict, running: int, running_tree: int, specification_state: "int
     """
     if has_image(trial.get("kind", IMAGE)):
         return bool(trial) and trial["slot"] == running
-    return specification_state == otadata.PENDING_VERIFY and (trial.get("tree") or running_tree) == running_tree
+    if trial.get("tree"):
+        return trial["tree"] == running_tree
+    return specification_state == otadata.PENDING_VERIFY
 
 
 def judge_boot(

@@ -39,13 +39,18 @@ async def booting(agent: "Agent") -> str:
 
 
 async def settling(agent: "Agent") -> str:
-    """What runs is what boots, and is kept; or a tree runs that is not, until the board restarts."""
+    """What runs is what boots, and is kept; or a tree runs that is not: the trial that brought it is
+    over, and a restart ends it, or a boot.py of somebody else's has chosen it."""
+    ended = hw.specification_state() == PENDING_VERIFY
     hw.keep_running()
     hw.keep_specification()
     if agent.record.confirmed["slot"] != agent.running:
         agent.record.fall_back(random_id(), hw.image_version(), agent.running)
     agent.pace.outlive_trial()
-    return "settled" if hw.running_tree in (0, hw.kept_tree()) else "unkept"
+    if hw.running_tree in (0, hw.kept_tree()):
+        return "settled"
+    log("boot.py runs a tree that is not kept: provision the board again")
+    return "unkept" if ended else "settled"
 
 
 async def trial(agent: "Agent") -> str:
@@ -107,13 +112,13 @@ async def confirming(agent: "Agent") -> str:
     if tree:
         hw.keep_tree(tree)
     agent.pace.outlive_trial()
+    if tree:
+        await _clear_free_tree(agent)
     agent.record.confirm(random_id())
     hw.keep_specification()
     hw.set_crashes(0)
     log("confirmed", agent.record.confirmed["version"])
     agent.pace.pause_s = 0
-    if tree:
-        await _clear_free_tree(agent)
     return "confirmed"
 
 
@@ -125,6 +130,9 @@ async def undoing(agent: "Agent") -> str:
         agent.pace.outlive_trial()
     hw.keep_running()
     hw.keep_specification()
+    if tree and event != "failed":
+        agent.record.end(reason)  # where the power fails from here on, the next boot comes here again
+        await _clear_free_tree(agent)
     if event == "failed":
         agent.record.drop(random_id(), reason)
         agent.pace.back_off()
@@ -132,8 +140,6 @@ async def undoing(agent: "Agent") -> str:
         agent.record.fail(random_id(), event, reason)
         agent.pace.pause_s = 0  # the server is to know at once
     log("{} {}: {}".format(event.replace("_", " "), version, reason))
-    if tree and event != "failed":
-        await _clear_free_tree(agent)
     return "recorded"
 
 
@@ -141,7 +147,7 @@ async def _clear_free_tree(agent: "Agent") -> None:
     """The file system has its room again. What does not go now, the next download sweeps away."""
     try:
         await load("twinslot.bundle").clear(hw.tree_root(hw.free_tree()), agent.writer.sector)
-    except (OSError, MemoryError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the release from being confirmed
         log("what is not kept stays:", error)
 
 

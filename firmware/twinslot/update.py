@@ -118,7 +118,13 @@ async def switching(agent: "Agent") -> str:
     if named and named != agent.record.confirmed.get("keys") and not len(places.load("keys", named[0])):
         agent.failure = "failed", "keys"
         return "unfit"
-    if kind != SPECIFICATION and not await _lies_there(agent, release):
+    try:
+        whole = kind == SPECIFICATION or await _lies_there(agent, release)
+    except MemoryError as error:
+        log(error)
+        agent.failure = "failed", "memory"
+        return "unfit"
+    if not whole:
         agent.failure = "failed", "hash"
         return "unfit"
     if has_image(kind):

@@ -109,7 +109,7 @@ async def test_delta_update_fits_into_96_kib_of_heap_and_fetches_what_is_new_and
 async def test_board_without_the_ram_for_deflate_fetches_the_image_raw(
     server: Impostor, owner: rsa.RSAPrivateKey, tmp_path: Path
 ) -> None:
-    counting, log = await updated(server, owner, tmp_path / "b.bin", heap_kib=76)
+    counting, log = await updated(server, owner, tmp_path / "b.bin", heap_kib=79)
     assert 0 < counting.of_transfer < len(server.image) // 50
     assert counting.of_image == len(server.image)
     assert "segment 0: memory allocation failed" in log
