@@ -1,5 +1,6 @@
-"""What the device package takes: `.mpy` bytes of each module; and, on the 32-bit build, the RAM of a signed delta
-update, agent and imports included: how much of the heap is in use at most, and the smallest heap that is enough."""
+"""What the device package takes: `.mpy` bytes of each module; and, on the 32-bit build, the RAM of a signed update,
+agent and imports included, by a delta and by a bundle of 40 files: how much of the heap is in use at most, and the
+smallest heap that is enough."""
 
 import asyncio
 import hashlib
@@ -7,6 +8,7 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from twinslot_sim import image, micropython
 from twinslot_sim.processor import STAND_INS_BYTES
 
 from .boards import APP, Link, On, confirm, delta, linked, make_flash, publish
-from .devices import TWINSLOT, running, twinslot
+from .devices import TWINSLOT, Process, running, twinslot
+from .files import files, publish_files
 from .modules import BUDGET_BYTES, of_updates, sizes
 
 GOAL_KIB = 96
@@ -55,6 +58,42 @@ def modules() -> None:
     print(f"{sum(size_bytes.values()):7,} bytes of .mpy in all")
 
 
+@dataclass(frozen=True)
+class Kind:
+    """A kind of update: `publish` of its releases, the later one of which is mended, and what a board is offered then:
+    the digest of the transfer that brings it."""
+
+    name: str
+    publish: Callable[[Process, Path, str, bool], None]
+    offered: Callable[[Process, Path, Path, str], Awaitable[str]]
+
+
+def publish_image(server: Process, data: Path, version: str, is_mended: bool) -> None:
+    """The release, an image, is there for all."""
+    publish(server, data, version, app_image(version, b"a line that was not there before\n" if is_mended else b""))
+
+
+async def offered_delta(server: Process, data: Path, flash: Path, device: str) -> str:
+    """The digest of the delta for the device, whose board has this flash."""
+    return (await delta(server, data, flash, device)).sha256
+
+
+def publish_bundle(server: Process, data: Path, version: str, is_mended: bool) -> None:
+    """The release, a bundle of 40 files, is there for all."""
+    publish_files(server, data, version, files(APPLICATION, mended=is_mended))
+
+
+async def offered_bundle(server: Process, data: Path, flash: Path, device: str) -> str:
+    """The digest of the transfer that is the same for all boards."""
+    return str(twinslot(server, data, "explain", device)["offer"]["transfer"]["sha256"])
+
+
+KINDS = (
+    Kind("a delta", publish_image, offered_delta),
+    Kind("a bundle of 40 files", publish_bundle, offered_bundle),
+)
+
+
 def app_image(version: str, mended: bytes = b"") -> bytes:
     """An image of some 250 KB, of which two fifths do not compress; what is mended moves what follows it."""
     noise = hashlib.shake_256(b"noise").digest(100_000)
@@ -64,12 +103,12 @@ def app_image(version: str, mended: bytes = b"") -> bytes:
 
 @dataclass
 class Updating:
-    """A board that runs 1.1.0, off; copies of it update to 1.2.0, by the transfer `delta`."""
+    """A board that runs 1.1.0, off; copies of it update to 1.2.0, by the file `transfer`."""
 
     device: str
     flash: Path
     link: Link
-    delta: str = ""
+    transfer: str = ""
 
     async def updated(self, heap_kib: int) -> On:
         """The board, off again, with a heap of that size: it is about to start 1.2.0, or `lacks` RAM for that. The
@@ -84,7 +123,7 @@ class Updating:
     def lacks(self, on: On) -> str:
         """What shows that the board was short of RAM in its last update; nothing when it was not."""
         error = SHORT.search(on.log)
-        return "fetches more than the delta" if self.link.files() - {self.delta} else error[0].strip() if error else ""
+        return "fetches the image too" if self.link.files() - {self.transfer} else error[0].strip() if error else ""
 
     async def lacks_once(self, heap_kib: int) -> str:
         """What the board lacked with that heap in one of TRIES updates: what comes when is not the same each time."""
@@ -104,29 +143,29 @@ class Updating:
         return enough
 
 
-async def memory(folder: Path) -> None:
-    """The figures of RAM are printed, for HTTP and for TLS."""
+async def memory(folder: Path, kind: Kind) -> None:
+    """The figures of RAM of such an update are printed, for HTTP and for TLS."""
     data, authority = folder / "data", Authority(folder)
     with running(TWINSLOT, "serve", "--data", str(data), "--port", "0") as server:
         group = twinslot(server, data, "group", "create", "size", "--app", APP)
-        publish(server, data, "1.1.0", app_image("1.1.0"))
+        kind.publish(server, data, "1.1.0", False)
         async with linked(server) as http, linked(server, authority.context()) as tls:
 
-            async def board(device: str, link: Link, files: dict[str, bytes]) -> Updating:
-                flash, files = folder / device, {CA: authority.pem, **files}
+            async def board(device: str, link: Link, more: dict[str, bytes]) -> Updating:
+                flash, lying = folder / device, {CA: authority.pem, **more}
                 secured = {"ca": CA, "clock_s": int(time.time())} if link is tls else {}
-                await make_flash(flash, server, link, group, device, files, **secured)
+                await make_flash(flash, server, link, group, device, lying, **secured)
                 await confirm(flash, "1.1.0")
                 return Updating(device, flash, link)
 
             boards = [
-                (await board(kind, link, {}), await board(f"{kind}-looking", link, {LOOK: b""}))
-                for kind, link in (("HTTP", http), ("TLS", tls))
+                (await board(name, link, {}), await board(f"{name}-looking", link, {LOOK: b""}))
+                for name, link in (("HTTP", http), ("TLS", tls))
             ]
-            publish(server, data, "1.2.0", app_image("1.2.0", b"a line that was not there before\n"))
+            kind.publish(server, data, "1.2.0", True)
             for plain, looking in boards:
-                made = await delta(server, data, plain.flash, plain.device)
-                plain.delta = looking.delta = made.sha256
+                plain.transfer = looking.transfer = await kind.offered(server, data, plain.flash, plain.device)
+                print(f"an update by {kind.name}, over {plain.device}:", flush=True)
                 await tell(plain, looking)
 
 
@@ -137,7 +176,6 @@ def in_use_kib(log: str) -> float:
 
 async def tell(plain: Updating, looking: Updating) -> None:
     """Both figures are printed: `looking` has the file that makes its application look at the heap."""
-    print(f"a delta update over {plain.device}:", flush=True)
     on = await looking.updated(PLENTY_KIB)
     assert not looking.lacks(on), on.log
     print(f"heap in use before the download: {in_use_kib(on.log.partition('downloading')[0]):.1f} KiB")
@@ -151,8 +189,9 @@ async def main() -> None:
     modules()
     if not micropython.is_32_bit(micropython.find()):
         print("this MicroPython has 64-bit words, so what follows is not a board's")
-    with tempfile.TemporaryDirectory() as folder:
-        await memory(Path(folder))
+    for kind in KINDS:
+        with tempfile.TemporaryDirectory() as folder:
+            await memory(Path(folder), kind)
 
 
 asyncio.run(main())
