@@ -13,7 +13,7 @@ help: ## list the targets
 setup: ## get all that the others need (they call it themselves)
 	@$(PYTHON) tools/setup.py
 
-demo: setup ## watch three simulated boards update, and go back from a bad release
+demo: setup ## watch four simulated boards update, go back from a bad release, and update file by file
 	@$(BIN)/python -m twinslot_tools.demo
 
 test: setup ## run all tests
@@ -39,6 +39,7 @@ bench: setup ## measure the server and transfers beside the least that could do 
 	@$(BIN)/python -m bench.check_ins
 	@$(BIN)/python -m bench.transfers
 	@$(BIN)/python -m bench.updates
+	@$(BIN)/python -m bench.bundles
 	@$(BIN)/python -m bench.adding
 
 size: setup ## measure the device package: bytes of each module, and the heap that an update needs
