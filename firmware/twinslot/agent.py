@@ -205,7 +205,7 @@ class Agent:
 
 
 def _load_record(version: str, running: int) -> record.Record:
-    """The board's record; a new one when there never was any."""
+    """The board's record; a new one when there never was any. There is room for the next one."""
     try:
         fields = hw.load_record()
         if fields is None:
@@ -218,6 +218,7 @@ def _load_record(version: str, running: int) -> record.Record:
             raise
         log("the update record can't be read:", error)
         fields = record.salvaged(hw.image_version(), hw.load_floor())
+    hw.keep_spare()
     return record.Record(fields, hw.save_record)
 
 

@@ -18,11 +18,13 @@ _CRASHES = "crashes"
 _SPECIFICATION_STATE = "spec_state"  # boot/boot.py has the same names
 _TREE = "tree"
 _TREES = ("/app_a", "/app_b")
+_SPARE = "spare"
 OPERATION = "operation"
 OPERATION_MAX_BYTES = 1280
 _NVS_NOT_FOUND = const(-0x1102)
 _NOT_VALID = const(-0x1503)  # ESP_ERR_OTA_VALIDATE_FAILED
 _APP_SLOTS = ("ota_0", "ota_1")
+_BLOCK_ERASE = const(6)  # of `ioctl` (extmod/vfs.h)
 
 
 def _partition(which: "int | str") -> Partition:
@@ -77,6 +79,7 @@ class Slot(App):
         The caller has just read the slot back. Not to be called when BOOT is this slot already: that would overwrite
         the record that makes rolling back possible (ESP-IDF up to 5.5.5).
         """
+        _erase_other_entry()
         try:
             # CUT: otadata's older entry is torn, and the newer one still names the confirmed slot, which switches
             # again, or gives up after four times; or it is whole, and the new image boots.
@@ -129,12 +132,31 @@ def image_version() -> str:
     return bytes(text).split(b"\0")[0].decode() or "0.0.0"
 
 
+def _erase_other_entry() -> None:
+    """Where one of otadata's two entries confirms the running slot, there is no other one. `set_boot` writes over the
+    entry that is not the newest: where an erase was cut short, the newest is one in this moment and the other in the
+    next. Raises TransferError when flash does not erase it."""
+    entry = bytearray(otadata.ENTRY_BYTES)
+    for partition in Partition.find(Partition.TYPE_DATA, 0, "otadata"):
+        confirms = []
+        for sector in (0, 1):
+            partition.readblocks(sector, entry)
+            confirms.append(otadata.slot_states(entry, b"\0" * 32)[running_slot()] == otadata.VALID)
+        if confirms[0] != confirms[1]:
+            try:
+                # CUT: otadata names the confirmed slot, which boots and comes here again.
+                partition.ioctl(_BLOCK_ERASE, confirms.index(False))
+            except OSError as error:
+                raise TransferError("flash did not erase an entry of otadata: {}".format(error))
+
+
 def keep_running() -> None:
     """The running slot is confirmed, and the one that boots.
 
     Where otadata names the other slot (the bootloader fell back from it), confirming alone would make that one valid,
-    perhaps broken (tests/e2e/test_traps.py), and where it names none, fail; so the running slot is selected first. What
-    is confirmed already is left alone: a sector whose erase was cut short may read otherwise in the next moment.
+    perhaps broken (tests/e2e/test_traps.py), and where it names none, fail; so the running slot is selected first, and
+    where it was confirmed before, that is all. What is selected and confirmed is left alone: a sector whose erase was
+    cut short may read otherwise in the next moment.
     Where there is no second slot, there is nothing to do. Raises TransferError when flash does not keep it; then it is
     to be done again.
     """
@@ -144,13 +166,16 @@ def keep_running() -> None:
     selected, state = boot_slot() == running, slot_states()[running]
     if selected and state == otadata.VALID:
         return
-    if not selected or state in (None, otadata.INVALID, otadata.ABORTED):
-        # CUT: otadata is as wrong as it was, and this slot boots all the same; it comes here again.
-        _partition(Partition.RUNNING).set_boot()
-    # CUT: otadata's entry for this slot is lost; the other slot boots, finds the trial in the record, and switches
-    # again, or gives up after four times.
-    Partition.mark_app_valid_cancel_rollback()
-    if slot_states()[running] != otadata.VALID:
+    if state != otadata.VALID:
+        if not selected or state in (None, otadata.INVALID, otadata.ABORTED):
+            # CUT: otadata is as wrong as it was, and this slot boots all the same; it comes here again.
+            _partition(Partition.RUNNING).set_boot()
+        # CUT: otadata's entry for this slot is lost; the other slot boots, finds the trial in the record, and switches
+        # again, or gives up after four times.
+        Partition.mark_app_valid_cancel_rollback()
+    else:
+        _erase_other_entry()
+    if slot_states()[running] != otadata.VALID or boot_slot() != running:
         raise TransferError("flash did not keep the confirmation")
 
 
@@ -275,16 +300,39 @@ def load_blob(key: str, buffer: "bytearray | memoryview") -> int:
 
 
 def keep(key: str, value: "int | bytes") -> None:
-    """The key has the value. Raises TransferError when NVS does not take it."""
+    """The key has the value. Raises TransferError when NVS does not take it; in one that the application has filled,
+    there is `keep_spare`'s room for what is no larger."""
     try:
-        nvs = NVS("twinslot")
-        if isinstance(value, int):
-            nvs.set_i32(key, value)
-        else:
-            nvs.set_blob(key, value)
-        nvs.commit()
-    except OSError as error:
-        raise TransferError("NVS did not take {}: {}".format(key, error))
+        _set(key, value)
+    except OSError:
+        # CUT: no spare room, until the next start or the next write makes some.
+        forget(_SPARE)
+        try:
+            _set(key, value)
+        except OSError as error:
+            raise TransferError("NVS did not take {}: {}".format(key, error))
+        finally:
+            keep_spare()
+
+
+def keep_spare() -> None:
+    """NVS has room for one more record, or for as much of one as it can, whatever the application writes there."""
+    size = record.MAX_BYTES
+    while size:
+        try:
+            # CUT: no spare room, until the next start or the next write makes some.
+            return _set(_SPARE, bytes(size))
+        except OSError:
+            size -= 128
+
+
+def _set(key: str, value: "int | bytes") -> None:
+    nvs = NVS("twinslot")
+    if isinstance(value, int):
+        nvs.set_i32(key, value)
+    else:
+        nvs.set_blob(key, value)
+    nvs.commit()
 
 
 def forget(key: str) -> None:

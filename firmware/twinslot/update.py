@@ -38,6 +38,7 @@ async def downloading(agent: "Agent") -> str:
             agent.specification = b""
         if release["kind"] != SPECIFICATION:
             await _fetch(agent, release)
+        agent.record.begin(release)
     except (TransferError, Unreachable, MemoryError) as error:
         log("download failed:", error)
         if agent.keys and isinstance(error, TransferError):  # NVS is full: the server is not to wait for this change
@@ -46,7 +47,6 @@ async def downloading(agent: "Agent") -> str:
             await agent.liaison.tell("failed", release, str(error))
         agent.pace.back_off()
         return "broken"
-    agent.record.begin(release)
     return "downloaded"
 
 

@@ -29,7 +29,7 @@ from twinslot import hw
 lost = []
 class Lossy(hw.NVS):
     def set_blob(self, key, value):
-        if key == "spec1" and not lost:
+        if key == "spec1" and len(lost) < {times}:
             lost.append(key)
             {what}
         super().set_blob(key, value)
@@ -42,7 +42,7 @@ class Full(hw.NVS):
         if key == "{key}" and {when}:
             raise OSError(-4357, "ESP_ERR_NVS_NOT_ENOUGH_SPACE")
         super().set_i32(key, value)
-left = [0]
+left = [0, 0]
 hw.NVS = Full
 """
 
@@ -62,8 +62,7 @@ async def test_largest_specifications_are_confirmed_one_after_another_in_128_kib
         assert in_force(flash) == (f"1.{sequence}.0", largest)
 
 
-async def test_trial_that_fills_nvs_and_crashes_is_ended_all_the_same(kettle: Kettle) -> None:
-    fills = """
+FILLS = """
 from esp32 import NVS
 nvs = NVS("app")
 for number in range(400):
@@ -72,15 +71,27 @@ for number in range(400):
     except OSError as error:
         if habit == "fill":
             print("full at", number, error.args[1])
-            raise
+            {then}
         break
 """
-    flash = await kettle.configured(start=app("1.0.0", fills))
+
+
+async def test_trial_that_fills_nvs_and_crashes_is_ended_all_the_same(kettle: Kettle) -> None:
+    flash = await kettle.configured(start=app("1.0.0", FILLS.format(then="raise")))
     kettle.offer(with_habit("fill"))
     async with Bench(flash) as bench:
         await bench.says("rolled back 1.200.0: crash")
     assert "ESP_ERR_NVS_NOT_ENOUGH_SPACE" in bench.log
     assert in_force(flash) == ("1.100.0", OLD)
+
+
+async def test_trials_that_fill_nvs_are_confirmed_in_the_room_that_is_kept_free(kettle: Kettle) -> None:
+    flash = await kettle.configured(start=app("1.0.0", FILLS.format(then="break")))
+    for sequence in (200, 300, 400):
+        kettle.offer(with_habit("fill"), sequence)
+        async with Bench(flash) as bench:
+            await bench.confirmed(f"1.{sequence}.0")
+        assert "ESP_ERR_NVS_NOT_ENOUGH_SPACE" in bench.log
 
 
 async def test_specification_lost_between_record_and_switch_is_never_tried_and_is_fetched_again(kettle: Kettle) -> None:
@@ -95,16 +106,16 @@ async def test_specification_lost_between_record_and_switch_is_never_tried_and_i
 
 
 @pytest.mark.parametrize(
-    ("what", "reason"),
+    ("what", "times", "reason"),
     [
-        ("value = b'[]'", "NVS lost spec1"),
-        ("raise OSError(-4357, 'ESP_ERR_NVS_NOT_ENOUGH_SPACE')", "NVS did not take spec1"),
+        ("value = b'[]'", 1, "NVS lost spec1"),
+        ("raise OSError(-4357, 'ESP_ERR_NVS_NOT_ENOUGH_SPACE')", 2, "NVS did not take spec1"),
     ],
 )
 async def test_specification_that_nvs_does_not_hold_is_not_switched_to_and_is_tried_again(
-    what: str, reason: str, kettle: Kettle
+    what: str, times: int, reason: str, kettle: Kettle
 ) -> None:
-    flash = await kettle.configured(start=app("1.0.0", LOSES.format(what=what)))
+    flash = await kettle.configured(start=app("1.0.0", LOSES.format(what=what, times=times)))
     kettle.offer(NEW)
     async with Bench(flash) as bench:
         await bench.says(f"download failed: {reason}")

@@ -109,39 +109,51 @@ async def test_trap_1_old_slot_selected_in_a_trial_is_on_trial_itself_and_gets_c
 
 
 async def test_trap_2_confirms_only_when_running_is_boot(site: Site) -> None:
-    """What was selected rotted before it booted, so the bootloader fell back, and otadata names the broken slot."""
+    """The release selects the old slot in its trial, and goes on: otadata names what does not run."""
+    flash = site.flash(start=spying("1.0.0"))
+    site.publish(spying("1.1.0", "Partition('ota_0').set_boot()"), "1.1.0")
+    async with Bench(flash) as bench:
+        await bench.says("confirmed 1.1.0")
+    assert set(confirmations(bench.log)) == {("ota_1", "ota_1")}
+    look = Flash(flash)
+    assert (look.boot, look.states["ota_1"]) == ("ota_1", "VALID")
+
+
+async def test_entry_of_a_slot_that_the_bootloader_fell_back_from_is_erased(site: Site) -> None:
+    """What was selected rotted before it booted, so the old slot runs, which was confirmed long ago."""
     flash = site.flash(start=spying("1.0.0", ROT_BEFORE_RESET, "consent=once"))
     site.publish(app_image("1.1.0"), "1.1.0")
     async with Bench(flash) as bench:
         await bench.says("failed 1.1.0: hash")
-    assert set(confirmations(bench.log)) == {("ota_0", "ota_0")}
+    assert not confirmations(bench.log)
     async with Bench(flash) as bench:
         await bench.says("slot 0, 1.0.0, settled")
     assert "is not bootable" not in bench.log
     look = Flash(flash)
-    assert (look.boot, look.states) == ("ota_0", {"ota_0": "VALID", "ota_1": "ABORTED"})
+    assert (look.boot, look.states) == ("ota_0", {"ota_0": "VALID"})
 
 
 class Flickering(Probe):
-    """otadata's second sector, whose erase was cut short, selects ota_1 each second time that it is read, not the
-    first."""
+    """otadata's second sector, whose erase was cut short, selects ota_1 each second time that it is read, until it is
+    erased. `written` are the operations on the first sector, and on the second."""
 
     entry = struct.pack("<I20sII", 2, b"\xff" * 20, otadata.State.NEW, otadata.sequence_crc(2))
 
-    def __init__(self, flash: Path) -> None:
+    def __init__(self, flash: Path, *, first: bool) -> None:
+        """`first`: the first time too."""
         self._flash = flash
-        self._at = OTADATA.offset + SECTOR_SIZE
-        self._is_there = True
-        self.written: list[bytes | None] = []
+        self._is_there = not first
+        self.written: tuple[list[bytes | None], list[bytes | None]] = [], []
 
     def is_read(self, address: int, length: int) -> None:
-        if address == self._at:
+        if address == OTADATA.offset + SECTOR_SIZE and not self.written[1]:
             self._is_there = not self._is_there
             spoil(self._flash, address, self.entry if self._is_there else b"\xff" * length)
 
     def operated(self, address: int, data: bytes | None) -> None:
-        if address == self._at:
-            self.written.append(data)
+        for sector, written in enumerate(self.written):
+            if address == OTADATA.offset + SECTOR_SIZE * sector:
+                written.append(data)
 
 
 async def test_slot_that_otadata_names_now_and_then_is_not_confirmed_for_the_one_that_runs(site: Site) -> None:
@@ -150,12 +162,27 @@ async def test_slot_that_otadata_names_now_and_then_is_not_confirmed_for_the_one
         await bench.until(lambda: site.device().get("last_seen_at"))
     spoil(flash, OTA_1.offset, app_image("1.1.0"))
     seen = site.device()["last_seen_at"]
-    flickering = Flickering(flash)
+    flickering = Flickering(flash, first=False)
     async with Bench(flash, probe=flickering) as bench:
         await bench.says("slot 0, 1.0.0, astray")
         await bench.until(lambda: site.device()["last_seen_at"] > seen)
     assert confirmations(bench.log) == []
-    assert flickering.written == []
+    assert flickering.written == ([], [])
+
+
+@pytest.mark.parametrize("first", [False, True])
+async def test_way_back_is_not_written_over_because_the_other_entry_is_there_now_and_then(
+    first: bool, site: Site
+) -> None:
+    flash = site.flash(start=app_image("1.0.0"))
+    async with Bench(flash) as bench:
+        await bench.until(lambda: site.device().get("last_seen_at"))
+    site.publish(app_image("1.1.0", "crashing"), "1.1.0")
+    flickering = Flickering(flash, first=first)
+    async with Bench(flash, probe=flickering) as bench:
+        await bench.says("rolled back 1.1.0: crash")
+    assert flickering.written[0] == []
+    assert Flash(flash).boot == "ota_0"
 
 
 async def test_trap_3_set_boot_is_never_called_for_the_slot_that_is_selected(site: Site) -> None:
