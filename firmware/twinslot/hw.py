@@ -22,6 +22,8 @@ _SPARE = "spare"
 OPERATION = "operation"
 OPERATION_MAX_BYTES = 1280
 _NVS_NOT_FOUND = const(-0x1102)
+_NVS_FULL = const(-0x1105)
+_NVS_INVALID_STATE = const(-0x110B)
 _NOT_VALID = const(-0x1503)  # ESP_ERR_OTA_VALIDATE_FAILED
 _APP_SLOTS = ("ota_0", "ota_1")
 _BLOCK_ERASE = const(6)  # of `ioctl` (extmod/vfs.h)
@@ -299,20 +301,25 @@ def load_blob(key: str, buffer: "bytearray | memoryview") -> int:
         return 0
 
 
+_refused = False  # NVS was, by flash, since the start
+
+
 def keep(key: str, value: "int | bytes") -> None:
     """The key has the value. Raises TransferError when NVS does not take it; in one that the application has filled,
     there is `keep_spare`'s room for what is no larger."""
     try:
-        _set(key, value)
-    except OSError:
-        # CUT: no spare room, until the next start or the next write makes some.
-        forget(_SPARE)
         try:
-            _set(key, value)
+            _write_nvs(key, value)
         except OSError as error:
-            raise TransferError("NVS did not take {}: {}".format(key, error))
-        finally:
-            keep_spare()
+            if error.args[0] != _NVS_FULL:
+                raise
+            forget(_SPARE)
+            try:
+                _write_nvs(key, value)
+            finally:
+                keep_spare()
+    except OSError as error:
+        raise TransferError("NVS did not take {}: {}".format(key, error))
 
 
 def keep_spare() -> None:
@@ -320,19 +327,29 @@ def keep_spare() -> None:
     size = record.MAX_BYTES
     while size:
         try:
-            # CUT: no spare room, until the next start or the next write makes some.
-            return _set(_SPARE, bytes(size))
-        except OSError:
-            size -= 128
+            # CUT: there is no such room until the next start.
+            _write_nvs(_SPARE, bytes(size))
+            break
+        except OSError as error:
+            size -= 128 if error.args[0] == _NVS_FULL else size
 
 
-def _set(key: str, value: "int | bytes") -> None:
-    nvs = NVS("twinslot")
-    if isinstance(value, int):
-        nvs.set_i32(key, value)
-    else:
-        nvs.set_blob(key, value)
-    nvs.commit()
+def _write_nvs(key: str, value: "int | bytes") -> None:
+    """The key has the value; OSError is raised on. What flash has refused may lie there in two versions until the next
+    start, when ESP-IDF erases one; what was written in between, it would take for a part of either."""
+    global _refused
+    if _refused:
+        raise OSError(_NVS_INVALID_STATE, "ESP_ERR_NVS_INVALID_STATE")
+    try:
+        nvs = NVS("twinslot")
+        if isinstance(value, int):
+            nvs.set_i32(key, value)
+        else:
+            nvs.set_blob(key, value)
+        nvs.commit()
+    except OSError as error:
+        _refused = error.args[0] != _NVS_FULL
+        raise
 
 
 def forget(key: str) -> None:
