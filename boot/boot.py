@@ -15,7 +15,7 @@ _PENDING_VERIFY = 1
 _ABORTED = 4
 # ABORTED, when the bootloader had nothing else to boot; NEW, when flash did not let it write that the trial begins.
 _UNPROVEN = (_NEW, _PENDING_VERIFY, _ABORTED)
-_SPECIFICATION_STATE = "spec_state"
+_TRIAL_STATE = "spec_state"
 _TREE = "tree"
 _TREES = ("/app_a", "/app_b")
 _MARGIN_S = 10  # the agent's own deadline comes first, and can say why
@@ -46,7 +46,7 @@ def _number(key):
 def _advanced():
     """A specification or a tree that came without an image begins its trial with this boot, as the bootloader has it
     for an image; one that was in its trial is aborted. Returns whether a trial has to be bounded."""
-    number = _number(_SPECIFICATION_STATE)
+    number = _number(_TRIAL_STATE)
     if number is None or number & 7 not in (_NEW, _PENDING_VERIFY):
         return False
     begins = number & 7 == _NEW
@@ -54,11 +54,11 @@ def _advanced():
         nvs = NVS("twinslot")
         try:
             # CUT: as it was, and the next boot does it; or pending, and the next boot aborts it.
-            nvs.set_i32(_SPECIFICATION_STATE, number & ~7 | (_PENDING_VERIFY if begins else _ABORTED))
+            nvs.set_i32(_TRIAL_STATE, number & ~7 | (_PENDING_VERIFY if begins else _ABORTED))
         except OSError:  # NVS is full: erasing takes no room, and without a state nothing is on trial
             begins = False
             # CUT: as it was, and the next boot does it.
-            nvs.erase_key(_SPECIFICATION_STATE)
+            nvs.erase_key(_TRIAL_STATE)
         nvs.commit()
     except OSError as error:  # it may be pending now, or still: better a restart too many than a trial without end
         print("boot.py:", error)
@@ -68,7 +68,7 @@ def _advanced():
 
 def _tree():
     """The tree that runs, 1 or 2: the one on trial, else the one that is kept; 0 for none."""
-    number = _number(_SPECIFICATION_STATE) or 0
+    number = _number(_TRIAL_STATE) or 0
     tree = number >> 3 if number & 7 == _PENDING_VERIFY else 0
     tree = tree or _number(_TREE)
     return tree if tree in (1, 2) else 0

@@ -34,7 +34,7 @@ try:
         print("safe mode: the application failed", crashes, "times in a row")
         asyncio.run(Agent().run())
 except Exception as error:  # noqa: BLE001 - the application's own
-    if isinstance(error, ConfigError) and not hw.on_trial():
+    if isinstance(error, ConfigError) and not hw.image_on_trial():
         print("twinslot:", error)  # and no restart, which would not mend it: the board waits at its prompt
     else:
         sys.print_exception(error)

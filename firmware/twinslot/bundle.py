@@ -15,12 +15,12 @@ from io import BytesIO
 from micropython import const
 
 from . import listing
-from .errors import TransferError, Unreachable
+from .errors import TransferError
 from .files import Files
 from .inflate import Inflater
 from .listing import Listing
 from .log import log
-from .ranges import Ranges
+from .ranges import Ranges, fill, in_time
 
 TYPE_CHECKING = const(False)
 if TYPE_CHECKING:
@@ -36,32 +36,7 @@ _HEAD = "<4sBBHI"
 _HEAD_BYTES = const(12)
 _RIGHT = const(0)
 _WANTED = const(1)
-_GRACE_S = const(15)
-_SLOWEST_BYTES_PER_S = const(2048)
-
-
-async def lies_in(root: str, size: int, digest: str, piece: memoryview) -> bool:
-    """Whether a bundle, whose list has `size` bytes and the SHA-256 `digest`, hex, lies whole below `root`, as read
-    back from flash."""
-    files = Files(root, piece)
-    try:
-        if await files.digest(listing.NAME) != digest:
-            return False
-        with open(root + listing.NAME, "rb") as file:
-            listed = Listing(file.read(size + 1))
-        for number in range(listed.count):
-            if await files.digest(listed.path(number)) != _hex(listed.digest(number)):
-                return False
-        return True
-    except (OSError, TransferError) as error:
-        log("{}: {}".format(root, error))
-        return False
-
-
-async def clear(root: str, piece: memoryview) -> None:
-    """There is nothing below `root`. Raises OSError when flash does not let go of it."""
-    for _ in Files(root, piece).sweep(lambda path, is_folder: False):
-        await asyncio.sleep(0)
+_ENOTDIR = const(20)
 
 
 def _hex(digest: bytes) -> str:
@@ -82,7 +57,6 @@ class Bundle:
         self._files = Files(root, writer.sector)
         self._bytes = size  # of all files and the list
         self._done = 0  # bytes of the files that are right
-        self._gained = 0  # what the connections have brought so far: the list, files
 
     async def run(self, client: "Client", progress: "Progress") -> None:
         """Each file lies in the tree as the list says, and no other. `progress(bytes so far, bytes)` is awaited after
@@ -93,21 +67,14 @@ class Bundle:
         self._progress = progress
         self._ranges = Ranges(client, self._spare)
         try:
-            await self._within(_GRACE_S, self._read_head())
-            await self._within(_GRACE_S + self._bytes // _SLOWEST_BYTES_PER_S + self._list.count, self._fill())
+            await in_time(self._read_head(), self._size)
+            await in_time(self._fill(), self._bytes, self._list.count)
         finally:
             await self._ranges.close()
 
-    async def _within(self, limit_s: int, step: "Awaitable[None]") -> None:
-        try:
-            await asyncio.wait_for(step, limit_s)
-        except asyncio.TimeoutError:
-            raise TransferError("slower than {} bytes a second".format(_SLOWEST_BYTES_PER_S))
-
     async def _read_head(self) -> None:
         """The list, checked, and where each payload ends."""
-        data = await self._read(0, _HEAD_BYTES + self._size)
-        self._total = self._ranges.total
+        data = await self._ranges.read(self._transfer, 0, _HEAD_BYTES + self._size)
         magic, format_, zero, count, size = struct.unpack_from(_HEAD, data)
         data = bytes(memoryview(data)[_HEAD_BYTES:])
         if (magic, format_, zero, size) != (b"TWTB", 1, 0, self._size) or _hex(sha256(data).digest()) != self._digest:
@@ -116,7 +83,7 @@ class Bundle:
         if count != listed.count:
             raise TransferError("a transfer of {} files instead of {}".format(count, listed.count))
         self._first = _HEAD_BYTES + self._size + 4 * count
-        self._ends = await self._read(self._first - 4 * count, self._first)
+        self._ends = await self._ranges.read(self._transfer, self._first - 4 * count, self._first)
         past = self._first
         for number in range(count):
             length, size = struct.unpack_from("<I", self._ends, 4 * number)[0], listed.size(number)
@@ -125,17 +92,8 @@ class Bundle:
             past += length
             struct.pack_into("<I", self._ends, 4 * number, past)
             self._bytes += size
-        if past != self._total:
-            raise TransferError("a transfer of {} bytes instead of {}".format(self._total, past))
-        self._gained = 1
-
-    async def _read(self, first: int, past: int) -> bytearray:
-        data = bytearray(past - first)
-        await self._ranges.seek(self._transfer, first, past, past, 0)
-        view = memoryview(data)
-        while len(view):
-            view = view[await self._ranges.readinto(view) :]
-        return data
+        if past != self._ranges.total:
+            raise TransferError("a transfer of {} bytes instead of {}".format(self._ranges.total, past))
 
     async def _fill(self) -> None:
         try:
@@ -144,7 +102,9 @@ class Bundle:
             raise TransferError("{}: {}".format(self._root, error))
         await self._copy_all()
         log("{} files, {} bytes, {} files to fetch".format(self._list.count, self._bytes, sum(self._wanted)))
-        await self._fetch_all()
+        for number in range(self._list.count):
+            if self._wanted[number]:
+                await self._fetch(number)
         await self._put(listing.NAME, self._size, _Opened(BytesIO(self._list.data)))
 
     async def _compare(self) -> None:
@@ -196,49 +156,22 @@ class Bundle:
             pass  # there is no list, or none that can be read: nothing to copy
         return ""
 
-    async def _fetch_all(self) -> None:
-        """A connection that breaks, and had brought something, is made anew."""
-        gained = 0
-        while True:
-            try:
-                for number in range(self._list.count):
-                    if self._wanted[number]:
-                        await self._fetch(number)
-                return
-            except Unreachable:
-                if gained == self._gained:
-                    raise
-                gained = self._gained
-                await self._ranges.close()
-
     async def _fetch(self, number: int) -> None:
-        first, end = self._place(number)
-        if first != end:
-            await self._ranges.seek(self._transfer, first, end, self._gap(number), self._total)
-        packed = end - first != self._list.size(number)
-        source: "Any" = Inflater(self._ranges, end - first) if packed else self._ranges
-        if not await self._make(number, source):
-            raise TransferError("{}: another SHA-256".format(self._list.path(number)))
-        if packed:
-            await source.end()
-        self._gained += 1
+        payload = await self._ranges.seek(self._transfer, number, self._wanted, self._place)
+        packed = payload != self._list.size(number)
+        source: "Any" = Inflater(self._ranges, payload) if packed else self._ranges
+        try:
+            if not await self._make(number, source):
+                raise TransferError("another SHA-256")
+            if packed:
+                await source.end()
+        except TransferError as error:
+            raise TransferError("{}: {}".format(self._list.path(number), error))
 
     def _place(self, number: int) -> "tuple[int, int]":
         """Where the file's payload begins and ends in the transfer."""
         end = struct.unpack_from("<I", self._ends, 4 * number)[0]
         return struct.unpack_from("<I", self._ends, 4 * (number - 1))[0] if number else self._first, end
-
-    def _gap(self, number: int) -> int:
-        """Where a request that begins with this file ends, to bring all those wanted that follow it with nothing else
-        between them."""
-        past = self._place(number)[1]
-        for after in range(number + 1, self._list.count):
-            first, end = self._place(after)
-            if self._wanted[after]:
-                past = end
-            elif first != end:
-                break
-        return past
 
     async def _make(self, number: int, source: "Any") -> bool:
         """Whether the file, with what comes out of `source`, is as the list says."""
@@ -256,20 +189,17 @@ class Bundle:
         async def read(piece: memoryview) -> int:
             nonlocal left
             piece = piece[:left]
-            got = 0
-            while got < len(piece):
-                n = await source.readinto(piece[got:])
-                if not n:
-                    raise TransferError("{}: too short".format(path))
-                got += n
-            left -= got
+            await fill(source, piece)
+            left -= len(piece)
             await self._progress(self._done + size - left, self._bytes)
-            return got
+            return len(piece)
 
         try:
             return await self._files.write(path, read)
         except OSError as error:
-            raise TransferError("{}{}: {}".format(self._root, path, error))
+            if error.errno == _ENOTDIR:
+                raise TransferError("{} is a file: bundles need that name, rename it".format(self._root[:-1]))
+            raise TransferError("{}: {}".format(self._root, error))
 
 
 class _Opened:

@@ -48,7 +48,7 @@ async def _give(agent: "Agent") -> None:
 def _in_force(confirmed: dict, trial: dict) -> "tuple[object, ...]":
     """The specification in force, alone; nothing when there is none, or the confirmed one was lost. Raises ValueError
     when it is the trial's that was lost."""
-    trial_runs = states.runs(trial, hw.running_slot(), hw.running_tree, hw.specification_state())
+    trial_runs = states.runs(trial, hw.running_slot(), hw.running_tree, hw.trial_state())
     at = place(confirmed, trial, trial_runs)
     if at is None:
         return ()

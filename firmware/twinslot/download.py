@@ -5,16 +5,15 @@ Power loss: the slot is the only record of how far this got. After any cut the n
 segment right or fetches it.
 """
 
-import asyncio
 from hashlib import sha256
 
 from micropython import const
 
-from .errors import TransferError, Unreachable
+from .errors import TransferError
 from .inflate import Inflater
 from .log import log
 from .patch import Patch
-from .ranges import Ranges
+from .ranges import Ranges, fill, in_time
 from .segments import DEFLATE, PATCH, RAW, SEGMENT, UNCHANGED, Index, index_bytes
 
 TYPE_CHECKING = const(False)
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 _RIGHT = const(0)
 _WANTED = const(1)
 _WANTED_RAW = const(2)
-_GRACE_S = const(15)
-_SLOWEST_BYTES_PER_S = const(2048)
 
 
 class Download:
@@ -58,39 +55,27 @@ class Download:
         self._slot = slot
         self._writer = writer
         self._done = 0  # bytes of the segments that are right
-        self._gained = 0  # what the connections have brought so far: the index, segments
 
     async def run(self, client: "Client", progress: "Progress") -> None:
         """Each segment in the slot is as the index says. `progress(bytes so far, bytes)` is awaited after each sector.
 
         Raises TransferError when it is not to be had so, Unreachable when the connection fails.
         """
-        limit_s = _GRACE_S + self._size // _SLOWEST_BYTES_PER_S
-        try:
-            await asyncio.wait_for(self._run(client, progress), limit_s)
-        except asyncio.TimeoutError:
-            raise TransferError("slower than {} bytes a second".format(_SLOWEST_BYTES_PER_S))
-
-    async def _run(self, client: "Client", progress: "Progress") -> None:
         self._progress = progress
         self._ranges = Ranges(client, self._writer.piece)
         try:
-            await self._read_index()
-            await self._compare()
-            await self._all(_WANTED)
-            await self._all(_WANTED_RAW)
+            await in_time(self._run(), self._size)
         finally:
             await self._ranges.close()
 
-    async def _read_index(self) -> None:
-        data = bytearray(index_bytes(self._size))
-        await self._ranges.seek(self._transfer, 0, len(data), len(data), 0)
-        view = memoryview(data)
-        while len(view):
-            view = view[await self._ranges.readinto(view) :]
+    async def _run(self) -> None:
+        data = await self._ranges.read(self._transfer, 0, index_bytes(self._size))
         self._index = Index(data, self._size, self._ranges.total, self._base_sha256, self._base.size)
-        self._total = self._ranges.total
-        self._gained = 1
+        await self._compare()
+        for mark in (_WANTED, _WANTED_RAW):
+            for number in range(self._index.count):
+                if self._wanted[number] == mark:
+                    await self._fetch(number, mark == _WANTED_RAW)
 
     async def _compare(self) -> None:
         """What there is to fetch is known."""
@@ -105,43 +90,24 @@ class Download:
         if self._done:
             await self._progress(self._done, self._size)
 
-    async def _all(self, mark: int) -> None:
-        """No segment has this mark any more. A connection that breaks, and had brought something, is made anew."""
-        gained = 0
-        while True:
-            try:
-                for number in range(self._index.count):
-                    if self._wanted[number] == mark:
-                        await self._one(number, mark == _WANTED_RAW)
-                return
-            except Unreachable:
-                if gained == self._gained:
-                    raise
-                gained = self._gained
-                await self._ranges.close()
-
-    async def _one(self, number: int, raw: bool) -> None:
+    async def _fetch(self, number: int, raw: bool) -> None:
         """The segment is right, or wanted raw: because it came out wrong, or there is no RAM for what it needs. Raises
         TransferError when it was raw."""
-        first, end = self._index.place(number, raw)
-        if first != end:
-            past = self._index.gap(number, self._wanted, raw)
-            path, total = (self._image, self._size) if raw else (self._transfer, self._total)
-            await self._ranges.seek(path, first, end, past, total)
+        if raw:
+            payload = await self._ranges.seek(self._image, number, self._wanted, self._index.bounds, self._size)
+        else:
+            payload = await self._ranges.seek(self._transfer, number, self._wanted, self._index.place)
         why: object = "wrong"
         try:
-            right = await self._write(number, RAW if raw else self._index.kind(number), end - first)
+            right = await self._write(number, RAW if raw else self._index.kind(number), payload)
         except (TransferError, MemoryError) as error:
             right, why = False, error
-            if isinstance(error, MemoryError):
-                await self._ranges.close()  # nobody knows how far a read was
         if not right:
             why = "segment {}: {}".format(number, why)
             if raw:
                 raise TransferError(why)
             log(why)
         self._wanted[number] = _RIGHT if right else _WANTED_RAW
-        self._gained += 1
         if right:
             self._done += self._index.length(number)
 
@@ -159,12 +125,7 @@ class Download:
             if kind == UNCHANGED:
                 self._base.read(number * SEGMENT + at, part)
             else:
-                got = 0
-                while got < len(part):
-                    n = await source.readinto(part[got:])
-                    if not n:
-                        raise TransferError("too short")
-                    got += n
+                await fill(source, part)
             digest.update(part)
             await self._writer.write(self._slot, number * SEGMENT + at, len(part))
             await self._progress(self._done + at + len(part), self._size)

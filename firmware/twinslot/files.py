@@ -67,6 +67,11 @@ class Files:
                 gone = False
         return gone
 
+    async def clear(self) -> None:
+        """There is nothing below the root."""
+        for _ in self.sweep(lambda path, is_folder: False):
+            await asyncio.sleep(0)
+
     def _listed(self, folder: str) -> "list[str]":
         try:
             return os.listdir(self._root + folder)

@@ -1,6 +1,7 @@
 """The chip. The only module that imports `esp32`, `machine` and `network`. An OSError of theirs that somebody can do
 something about leaves it as a class of `errors`."""
 
+import os
 import struct
 import sys
 import time
@@ -15,7 +16,7 @@ from .errors import NotBootable, RecordUnreadable, TransferError, TwinslotError
 _RECORD = "state"
 _FLOOR = "floor"
 _CRASHES = "crashes"
-_SPECIFICATION_STATE = "spec_state"  # boot/boot.py has the same names
+_TRIAL_STATE = "spec_state"  # boot/boot.py has the same names
 _TREE = "tree"
 _TREES = ("/app_a", "/app_b")
 _SPARE = "spare"
@@ -220,30 +221,41 @@ def set_crashes(count: int) -> None:
     _keep_or_forget(_CRASHES, count)
 
 
-def specification_state() -> "int | None":
+def trial_state() -> "int | None":
     """How far the trial of a release without an image is: NEW, PENDING_VERIFY, ABORTED as in otadata; VALID when it was
     confirmed, None before the first."""
-    number = _number(_SPECIFICATION_STATE)
+    number = _number(_TRIAL_STATE)
     return None if number is None else number & 7
 
 
-def try_specification(tree: int) -> None:
+def try_next(tree: int) -> None:
     """The next boot that is not a soft reset is the trial of the specification that the record names, and of the
     `tree`, 0 for none. Raises TransferError when NVS does not take that."""
     # CUT: as it was, and the next boot tries again, or gives up after four times; or NEW, and the next boot is its
     # trial.
-    keep(_SPECIFICATION_STATE, otadata.NEW + 8 * tree)
+    keep(_TRIAL_STATE, otadata.NEW + 8 * tree)
 
 
-def keep_specification() -> None:
+def end_trial() -> None:
     """Neither a specification nor a tree is on trial, nor will the next boot try one."""
-    if specification_state() in (otadata.NEW, otadata.PENDING_VERIFY):
+    if trial_state() in (otadata.NEW, otadata.PENDING_VERIFY):
         # CUT: as it was, or aborted by the next boot; the record decides: it names no trial, or undoes it once more.
-        _keep_or_forget(_SPECIFICATION_STATE, otadata.VALID)
+        _keep_or_forget(_TRIAL_STATE, otadata.VALID)
 
 
-running_tree = next((1 + at for at, folder in enumerate(_TREES) if folder in sys.path), 0)
-"""The tree that boot.py has put into `sys.path`, 1 or 2; 0 for none."""
+def _running_tree() -> int:
+    for tree, folder in enumerate(_TREES, 1):
+        if folder in sys.path:
+            try:
+                os.stat(folder + "/.list")
+                return tree
+            except OSError:
+                pass  # it went with its file system, and NVS has outlived that
+    return 0
+
+
+running_tree = _running_tree()
+"""The tree that boot.py has put into `sys.path`, 1 or 2; 0 for none, or where there is nothing in it."""
 
 
 def kept_tree() -> int:
@@ -257,6 +269,8 @@ def keep_tree(tree: int) -> None:
     if kept_tree() != tree:
         # CUT: the tree is on trial still, and gets another one; or it is kept, which the next boot records.
         keep(_TREE, tree)
+        if kept_tree() != tree:
+            raise TransferError("NVS did not keep the tree")
 
 
 def free_tree() -> int:
@@ -283,7 +297,10 @@ def image_on_trial() -> bool:
 
 def on_trial() -> bool:
     """Whether what runs, the image, its specification or its tree, has yet to be confirmed."""
-    return specification_state() == otadata.PENDING_VERIFY or image_on_trial()
+    number = _number(_TRIAL_STATE) or 0
+    # Without a boot.py it stays pending, though no tree is on trial.
+    is_tried = number & 7 == otadata.PENDING_VERIFY and number >> 3 in (0, running_tree)
+    return is_tried or image_on_trial()
 
 
 def _number(key: str) -> "int | None":

@@ -7,17 +7,31 @@
 | `failed` | `sequence` of the newest release that failed here, 0 for none |
 | `report` | the body of a report that the server has not acknowledged, or null |
 
-A release is `version`, `sequence`, `security`, `sha256` (hex or null), `slot` (0 or 1), `place` (of its specification,
-0 or 1, or null for none), `bundle` (SHA-256 of the list of the bundle that was confirmed last, hex, or null for none),
-`keys` (the place of the keys to trust, 0 or 1, and the digest of the configured ones that they replace, as `keys.py`
-tells; or null for the configured ones). One on its way has no `bundle`. It has also `kind` (what it carries; one that
-carries no image names the slot that runs), `tree` (where its bundle lies, 1 or 2, or null for none; then `sha256` and
-`size` are the list's), `size` (bytes), `link` (where its file can be fetched for some minutes, empty for nowhere),
-`arms` (how often it was to be switched to), `switched` (whether the last of them was made: otadata alone can't tell,
-since a slot that an earlier trial left ABORTED looks the same), and `ended` (why its trial ended, when the device
-itself ended it). Records written before there were specifications have neither `kind` nor `place`: they are of images,
-without one. Those written before keys could change have no `keys`, those from before bundles neither `tree` nor
-`bundle`.
+A release is:
+
+| field | value |
+| --- | --- |
+| `version`, `sequence`, `security` | the manifest's |
+| `sha256` | of the image, hex, or null when it is not known |
+| `slot` | 0 or 1: the image's, or the one that runs where it brings none |
+| `place` | of its specification, 0 or 1, or null for none |
+| `keys` | place of the keys to trust, 0 or 1, and digest of the configured ones (`keys.py`); or null for those |
+| `bundle` | SHA-256 of the list of the bundle that is kept, hex, or null for none; not in one on its way |
+
+One on its way has also:
+
+| field | value |
+| --- | --- |
+| `kind` | what it carries |
+| `tree` | where its bundle lies, 1 or 2: then `sha256` and `size` are the list's; or null for none |
+| `size` | bytes |
+| `link` | where its file can be fetched for some minutes, empty for nowhere |
+| `arms` | how often it was to be switched to |
+| `switched` | whether the last of them was made: otadata can't tell, as it may be ABORTED from an earlier trial |
+| `ended` | why its trial ended, when the device itself ended it |
+
+Records written before there were specifications have neither `kind` nor `place`: they are of images, without one. Those
+written before keys could change have no `keys`, those from before bundles neither `tree` nor `bundle`.
 
 Power loss: the record lies in NVS, where a write leaves the old value or the new one (ESP-IDF, "NVS: Structure of a
 Page"). Nothing in it is about flash that has not been written and read back before.

@@ -80,21 +80,11 @@ class Index:
         at = _HEAD + _ROW * number
         return self._data[at + 8 : at + _ROW]
 
-    def place(self, number: int, raw: bool) -> "tuple[int, int]":
-        """Where the segment's payload begins and ends in the transfer; with `raw`, the segment itself in the image."""
-        if raw:
-            return number * SEGMENT, number * SEGMENT + self.length(number)
+    def place(self, number: int) -> "tuple[int, int]":
+        """Where the segment's payload begins and ends in the transfer."""
         past = struct.unpack_from("<I", self._data, _HEAD + _ROW * number)[0]
         return struct.unpack_from("<I", self._data, _HEAD + _ROW * (number - 1))[0] if number else len(self._data), past
 
-    def gap(self, number: int, wanted: bytearray, raw: bool) -> int:
-        """Where a request that begins with this segment ends, to bring all those marked alike in `wanted` that follow
-        it with nothing else between them."""
-        past = self.place(number, raw)[1]
-        for after in range(number + 1, self.count):
-            first, end = self.place(after, raw)
-            if wanted[after] == wanted[number]:
-                past = end
-            elif first != end:
-                break
-        return past
+    def bounds(self, number: int) -> "tuple[int, int]":
+        """Where the segment itself begins and ends in the image."""
+        return number * SEGMENT, number * SEGMENT + self.length(number)

@@ -1,4 +1,5 @@
-"""The specification, a JSON document for the application: where it lies, and which one is in force. Pure.
+"""The kinds of releases; and the specification, a JSON document for the application: where it lies, and which one is in
+force. Pure.
 
 There are two places for it, 0 and 1. The confirmed release names one of them, or none; a release on its way has its own
 put into the other. What is in force, and so what the application is given:

@@ -71,17 +71,17 @@ class Machine:
         return following
 
 
-def runs(trial: dict, running: int, running_tree: int, specification_state: "int | None") -> bool:
+def runs(trial: dict, running: int, running_tree: int, trial_state: "int | None") -> bool:
     """Whether what runs is the release on trial.
 
     `trial` is the record's, empty for none; `running` the running slot, `running_tree` the running tree, 0 for none;
-    `specification_state` what boot.py keeps of a release without an image, None before the first.
+    `trial_state` what boot.py keeps of a release without an image, None before the first.
     """
     if has_image(trial.get("kind", IMAGE)):
         return bool(trial) and trial["slot"] == running
     if trial.get("tree"):
         return trial["tree"] == running_tree
-    return specification_state == otadata.PENDING_VERIFY
+    return trial_state == otadata.PENDING_VERIFY
 
 
 def judge_boot(
@@ -92,24 +92,24 @@ def judge_boot(
     running_tree: int,
     boot: int,
     slots: "list[int | None]",
-    specification_state: "int | None",
+    trial_state: "int | None",
     cause: int,
 ) -> str:
     """The event that a boot is. The first line that fits decides.
 
-    `trial`, `running`, `running_tree` and `specification_state` are as for `runs`; `kept` is the confirmed release's
+    `trial`, `running`, `running_tree` and `trial_state` are as for `runs`; `kept` is the confirmed release's
     slot, -1 when the record was lost; `kept_tree` the tree that boot.py keeps to, 0 for none; `boot` the slot that
     otadata selects, 0 or 1; `slots` the otadata states of both; `cause` the reset cause.
     """
     if not trial:
-        pending = slots[running] in otadata.UNPROVEN or specification_state == otadata.PENDING_VERIFY
+        pending = slots[running] in otadata.UNPROVEN or trial_state == otadata.PENDING_VERIFY
         kept_runs = running == boot and kept in (running, -1) and running_tree in (0, kept_tree)
         return "settled" if kept_runs and not pending else "astray"
     alone = not has_image(trial.get("kind", IMAGE))
-    state = specification_state if alone else slots[trial["slot"]]
+    state = trial_state if alone else slots[trial["slot"]]
     if alone and trial.get("tree") and trial["tree"] == kept_tree:
         return "half_confirmed"
-    if runs(trial, running, running_tree, specification_state):
+    if runs(trial, running, running_tree, trial_state):
         return "half_confirmed" if state == otadata.VALID and boot == running else "on_trial"
     if state == otadata.NEW and not alone:  # a boot.py that knows of no specifications leaves NEW as it is, for ever
         return "half_switched"
@@ -122,8 +122,8 @@ def judge_boot(
     return "half_switched"
 
 
-def why_undone(trial: dict, specification_state: "int | None", cause: int) -> str:
+def why_undone(trial: dict, trial_state: "int | None", cause: int) -> str:
     """The reason to report for a trial that a boot ended, or never began."""
-    if not has_image(trial.get("kind", IMAGE)) and specification_state == otadata.NEW:
+    if not has_image(trial.get("kind", IMAGE)) and trial_state == otadata.NEW:
         return "boot.py"
     return trial["ended"] or {POWER_ON: "power", WATCHDOG: "watchdog"}.get(cause, "crash")

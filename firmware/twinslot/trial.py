@@ -25,25 +25,25 @@ _RETRY_S = const(5)
 async def booting(agent: "Agent") -> str:
     """What this boot means is known."""
     record, cause = agent.record, hw.reset_cause()
-    slots, specification_state = hw.slot_states(), hw.specification_state()
+    slots, trial_state = hw.slot_states(), hw.trial_state()
     if not record.trial and slots[agent.running] == PENDING_VERIFY and record.confirmed["slot"] != agent.running:
         record.begin_stray(hw.image_version(), agent.running)
     trial = record.trial
     kept, tree = (record.confirmed["slot"], hw.kept_tree()), hw.running_tree
-    event = states.judge_boot(trial, *kept, agent.running, tree, hw.boot_slot(), slots, specification_state, cause)
+    event = states.judge_boot(trial, *kept, agent.running, tree, hw.boot_slot(), slots, trial_state, cause)
     if event == "undone":
-        agent.failure = "rolled_back", states.why_undone(trial, specification_state, cause)
-    runs = trial if states.runs(trial, agent.running, tree, specification_state) else record.confirmed
+        agent.failure = "rolled_back", states.why_undone(trial, trial_state, cause)
+    runs = trial if states.runs(trial, agent.running, tree, trial_state) else record.confirmed
     log("slot {}, {}, {}".format(agent.running, runs["version"], event))
     return event
 
 
 async def settling(agent: "Agent") -> str:
-    """What runs is what boots, and is kept; or a tree runs that is not: the trial that brought it is
-    over, and a restart ends it, or a boot.py of somebody else's has chosen it."""
-    ended = hw.specification_state() == PENDING_VERIFY
+    """What runs is what boots, and is kept; or a tree runs that is not: the trial that brought it is over, and a
+    restart ends it, or a boot.py of somebody else's has chosen it."""
+    ended = hw.trial_state() == PENDING_VERIFY
     hw.keep_running()
-    hw.keep_specification()
+    hw.end_trial()
     if agent.record.confirmed["slot"] != agent.running:
         agent.record.fall_back(random_id(), hw.image_version(), agent.running)
     agent.pace.outlive_trial()
@@ -113,9 +113,9 @@ async def confirming(agent: "Agent") -> str:
         hw.keep_tree(tree)
     agent.pace.outlive_trial()
     if tree:
-        await _clear_free_tree(agent)
+        await _clear(agent, 3 - tree)
     agent.record.confirm(random_id())
-    hw.keep_specification()
+    hw.end_trial()
     hw.set_crashes(0)
     log("confirmed", agent.record.confirmed["version"])
     agent.pace.pause_s = 0
@@ -129,10 +129,10 @@ async def undoing(agent: "Agent") -> str:
     if hw.image_on_trial():  # what was on trial has selected this slot: boot.py began another trial
         agent.pace.outlive_trial()
     hw.keep_running()
-    hw.keep_specification()
+    hw.end_trial()
     if tree and event != "failed":
         agent.record.end(reason)  # where the power fails from here on, the next boot comes here again
-        await _clear_free_tree(agent)
+        await _clear(agent, tree)
     if event == "failed":
         agent.record.drop(random_id(), reason)
         agent.pace.back_off()
@@ -143,10 +143,10 @@ async def undoing(agent: "Agent") -> str:
     return "recorded"
 
 
-async def _clear_free_tree(agent: "Agent") -> None:
+async def _clear(agent: "Agent", tree: int) -> None:
     """The file system has its room again. What does not go now, the next download sweeps away."""
     try:
-        await load("twinslot.bundle").clear(hw.tree_root(hw.free_tree()), agent.writer.sector)
+        await load("twinslot.files").Files(hw.tree_root(tree), agent.writer.sector).clear()
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not keep the release from being confirmed
         log("what is not kept stays:", error)
 

@@ -103,7 +103,7 @@ async def _lies_there(agent: "Agent", release: dict) -> bool:
     """Whether the slot, read back from flash, begins with the release's image, or its tree has the bundle."""
     size, digest = release["size"], release["sha256"]
     if release.get("tree"):
-        return await load("twinslot.bundle").lies_in(hw.tree_root(release["tree"]), size, digest, agent.writer.sector)
+        return await load("twinslot.tree").lies_in(hw.tree_root(release["tree"]), size, digest, agent.writer.sector)
     return await agent.writer.matches(hw.Slot(release["slot"]), size, unhexlify(digest))
 
 
@@ -131,7 +131,7 @@ async def switching(agent: "Agent") -> str:
         return await _switch_slot(agent, release)
     agent.record.arm()
     try:
-        hw.try_specification(release.get("tree") or 0)
+        hw.try_next(release.get("tree") or 0)
     except TransferError as error:
         agent.failure = "failed", str(error)
         return "unfit"

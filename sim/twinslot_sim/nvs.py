@@ -104,7 +104,7 @@ class Nvs:
     def _find(self, namespace: int, type: ItemType, key: str) -> Item | None:
         identity = namespace, key, CHUNK_ANY
         found = self._pages.items(lambda item: item.identity == identity and item.type == type)
-        return next((item for _, _, item in found), None)
+        return next((item for page, index, item in found if page.holds(index, item)), None)
 
     def _blob(self, index: Item) -> bytes | None:
         """The bytes of which `index` is the index; None when a chunk is missing or damaged."""

@@ -101,6 +101,10 @@ class Page:
         """The items here with the index of their first entry, in the order in which they were written."""
         return list(self._items.items())
 
+    def holds(self, index: int, item: Item) -> bool:
+        """Whether flash reads as `item` there, which is asked whenever one is looked for (nvs_page.cpp, findItem)."""
+        return self._nor.read(self._entry_address(index), ENTRY_BYTES) == item.pack()
+
     def fits(self, span: int) -> bool:
         """True when an item of so many entries can be written here."""
         if self.state == PageState.UNINITIALIZED:

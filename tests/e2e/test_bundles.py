@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,24 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from twinslot_sim import partitions
 
 from .bundles import Bakery, files_of, listing_digest, numbers, take_over_nvs, tree
+from .configuring import VALID
 from .impostor import Impostor
 from .lab import Bench, app_image
 from .test_configuration import in_force
 
 CRASHING = files_of("new", source="raise ValueError('no kettle')")
 OLD = files_of("old", data__table_bin=bytes(range(256)) * 20)
+ONE_OTA_SLOT = [
+    replace(row, subtype=partitions.OTA_0, label="ota_0") if row.label == "factory" else row
+    for row in partitions.MICROPYTHON_4MIB
+]
+FOREIGN_BOOT = b"""
+import machine, sys
+from esp32 import NVS
+if machine.reset_cause() == machine.PWRON_RESET and %d:
+    NVS("twinslot").set_i32("spec_state", 17)  # the second tree, in its trial
+sys.path.insert(0, "/app_b")
+"""
 
 
 @pytest_asyncio.fixture
@@ -201,8 +214,9 @@ async def test_image_on_trial_that_fails_takes_nothing_from_the_bundle(bakery: B
     assert {each["bundle"] for each in bakery.server.checks if each["sequence"]} == {listing_digest(OLD)}
 
 
-async def test_board_with_one_slot_takes_bundles(bakery: Bakery) -> None:
-    flash = bakery.flash(table=partitions.MICROPYTHON_4MIB)
+@pytest.mark.parametrize("table", [partitions.MICROPYTHON_4MIB, ONE_OTA_SLOT], ids=["factory", "ota_0 alone"])
+async def test_board_with_one_slot_takes_bundles(table: Sequence[partitions.Partition], bakery: Bakery) -> None:
+    flash = bakery.flash(table=table)
     bakery.offer(OLD, 100)
     async with Bench(flash) as bench:
         await bench.confirmed("1.100.0")
@@ -231,6 +245,20 @@ async def test_board_that_lost_its_boot_file_keeps_checking_in_and_tells_no_bund
         await bench.until(lambda: len(bakery.server.checks) > 2)
     assert bench.board.boots == 1
     assert {each["bundle"] for each in bakery.server.checks} == {None}
+    assert {each["version"] for each in bakery.server.checks} == {"1.100.0"}
+
+
+@pytest.mark.parametrize("in_trial", [False, True])
+async def test_tree_that_a_foreign_boot_file_runs_is_not_kept_and_ends_no_more_than_its_trial(
+    in_trial: bool, bakery: Bakery, baked: Path
+) -> None:
+    other = bakery.flash("other", files={"/boot.py": FOREIGN_BOOT % in_trial, "/app_b/app.py": OLD["app.py"]})
+    take_over_nvs(baked, other)
+    async with Bench(other) as bench:
+        await bench.until(lambda: len(bakery.server.checks) > 2)
+    assert bench.log.count("boot.py runs a tree that is not kept: provision the board again") == bench.board.boots
+    assert bench.board.boots == (2 if in_trial else 1)
+    assert numbers(other) == {"tree": 1, "spec_state": VALID}
     assert {each["version"] for each in bakery.server.checks} == {"1.100.0"}
 
 
@@ -273,3 +301,26 @@ asyncio.create_task(spoil())
         await bench.confirmed("1.200.0")
     assert "app of /app_b second" in bench.log
     assert bench.board.boots == 3
+
+
+async def test_bundle_that_the_switch_had_no_ram_for_is_reported_and_taken_again(bakery: Bakery) -> None:
+    short = """
+from twinslot import update
+lies_there, lacking = update._lies_there, [True]
+async def short(agent, release):
+    if agent.state == "switching" and lacking:
+        lacking.clear()
+        raise MemoryError
+    return await lies_there(agent, release)
+update._lies_there = short
+"""
+    flash = bakery.flash()
+    bakery.offer(files_of("first", short), 100)
+    async with Bench(flash) as bench:
+        await bench.confirmed("1.100.0")
+        bakery.offer(files_of("second"), 200)
+        await bench.until(lambda: bakery.reported("failed") == [("1.200.0", "memory")])
+        bakery.asked.clear()
+        await bench.confirmed("1.200.0")
+    assert bakery.asked and bakery.payload_bytes == 0
+    assert bench.log.count("downloading 1.200.0, ") == 2

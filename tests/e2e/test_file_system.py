@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from twinslot_sim import image
 from twinslot_sim.nor import SECTOR_SIZE, Nor
@@ -16,8 +17,10 @@ from twinslot_sim.vfs import NoFileSystem, read_file, write_file
 
 from ..host.packaging import download, upload
 from ..pages import DOCS
+from .bundles import Bakery, files_of, tree
 from .conftest import Site
 from .heaters import flash_of
+from .impostor import Impostor
 from .lab import Bench, Flash, app_image
 from .test_serial import mpremote
 from .working import connected, outcome
@@ -30,12 +33,13 @@ EMPTY = shlex.split(re.findall(r"mpremote connect PORT (.*mkfs.*)", PAGE)[0])
 NEEDS = "twinslot: /twinslot.json is missing; provision the board"
 
 
-def frozen_image(version: str) -> bytes:
-    """An image with everything frozen that docs/application.md says: the package, `main.py` and the application."""
+def frozen_image(version: str, app: str | None = APP) -> bytes:
+    """An image with everything frozen that docs/application.md says: the package, `main.py` and the application, if
+    there is one."""
     package = {f"twinslot/{path.name}": path.read_bytes() for path in (ROOT / "firmware/twinslot").glob("*.py")}
     main = (ROOT / "boot/main.py").read_bytes()
-    modules = {"main.py": main, "app.py": APP.encode(), "app_version.py": f"VERSION = {version!r}\n".encode()}
-    return image.build("kettle", version, {**package, **modules})
+    modules = {"main.py": main, "app_version.py": f"VERSION = {version!r}\n".encode()}
+    return image.build("kettle", version, {**package, **modules, **({"app.py": app.encode()} if app else {})})
 
 
 def lose_files(flash: Path, how: str) -> None:
@@ -99,6 +103,39 @@ async def test_files_lost_in_a_trial_end_it_and_the_old_image_says_what_it_needs
     async with Bench(flash) as bench:
         await bench.confirmed("1.1.0")
     assert Flash(flash).boot == "ota_1"
+
+
+@pytest.mark.parametrize("moment", ["confirmed", "restarting into", "trial of"])
+async def test_board_that_lost_all_its_files_with_a_bundle_asks_for_them_and_takes_the_next_one(
+    moment: str, owner: rsa.RSAPrivateKey, tmp_path: Path
+) -> None:
+    """NVS names a tree still, the one that is kept or the one on trial, and neither that nor any other application is
+    there."""
+    async with Impostor() as server:
+        bakery = Bakery(server, owner, tmp_path)
+        flash = bakery.flash(start=frozen_image("1.0.0", app=None), frozen=True)
+        bakery.offer(files_of("first"), 100)
+        async with Bench(flash) as bench:
+            await bench.confirmed("1.100.0")
+        bakery.offer(files_of("second"), 200)
+        server.silent_in_trial = moment == "trial of"
+        async with Bench(flash) as bench:
+            await bench.says(f"{moment} 1.200.0")
+        files = provisioned(flash)
+        lose_files(flash, "erased")
+        async with Bench(flash) as bench:
+            await bench.says(NEEDS)
+            await bench.says(">>> ")
+        write_all(flash, files)
+        server.silent_in_trial = False
+        server.checks.clear()
+        bakery.offer(files_of("third"), 300)
+        async with Bench(flash) as bench:
+            await bench.confirmed("1.300.0")
+    assert server.checks[0]["bundle"] is None
+    assert "second" not in bench.log
+    assert "third" in bench.log
+    assert sorted(tree(flash, root) == {} for root in ("/app_a", "/app_b")) == [False, True]
 
 
 async def test_garbage_in_place_of_the_files_is_named_until_a_new_file_system_is_made(site: Site) -> None:

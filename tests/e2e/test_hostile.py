@@ -308,7 +308,10 @@ async def test_garbage_is_survived_with_a_wait_that_grows(what: str, tmp_path: P
     assert Flash(flash).is_erased("ota_1")
 
 
-async def test_transfer_that_trickles_is_given_up(impostor: Impostor, tmp_path: Path, owner: rsa.RSAPrivateKey) -> None:
+@pytest.mark.parametrize("breaks", [False, True], ids=["one connection", "a byte a connection"])
+async def test_transfer_that_trickles_is_given_up(
+    breaks: bool, impostor: Impostor, tmp_path: Path, owner: rsa.RSAPrivateKey
+) -> None:
     async def trickle(request: web.Request) -> web.StreamResponse:
         whole = ranged(request, transfer_file.transfer(impostor.image))
         answer = web.StreamResponse(status=whole.status, headers=whole.headers)
@@ -317,6 +320,8 @@ async def test_transfer_that_trickles_is_given_up(impostor: Impostor, tmp_path: 
         for byte in whole.body:
             await answer.write(bytes([byte]))
             await asyncio.sleep(0.2)
+            if breaks and request.transport:
+                request.transport.close()
         return answer
 
     flash = make_flash(tmp_path / "b.bin", impostor.address, GROUP, [modulus(owner)])

@@ -1,4 +1,4 @@
-"""A network that breaks at any byte of a transfer costs what had come of one segment, and nothing else."""
+"""A network that breaks at any byte of a transfer costs another request, and nothing else."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def payloads(transfer: bytes) -> list[tuple[int, int]]:
     return [struct.unpack_from("<II", transfer, 48 + 16 * n) for n in range(transfer[6])]
 
 
-async def test_drop_at_any_byte_costs_what_had_come_of_one_segment(site: Site, tmp_path: Path) -> None:
+async def test_drop_at_any_byte_costs_no_more_than_another_request(site: Site, tmp_path: Path) -> None:
     seed = int(os.environ.get("TWINSLOT_SEED") or random.randrange(1 << 32))
     print(f"TWINSLOT_SEED={seed}")
     chance = random.Random(seed)

@@ -63,7 +63,7 @@ def lose(first, past):
 
 
 async def one_segment(number, payload, each_byte_of_the_head):
-    """Each drop while that segment alone is fetched costs what had come of it, and what goes before it, again."""
+    """Each drop while that segment alone is fetched costs no more than what goes before it, again."""
     lose(number, number + 1)
     whole = await download(())
     head = whole - payload
@@ -73,15 +73,15 @@ async def one_segment(number, payload, each_byte_of_the_head):
     for cut in list(range(1, head if each_byte_of_the_head else 0)) + list(range(head, whole, STEP)):
         lose(number, number + 1)
         came = await download((cut,))
-        if not 0 < came <= whole + max(cut, head):
+        if not 0 < came <= whole + min(cut, head):
             wrong.append("segment {}, {} of {} bytes: {} came".format(number, cut, whole, came))
 
 
 async def all_segments(drops):
-    """Several drops cost no more each than a segment, and what goes before it."""
+    """Several drops cost no more each than what goes before a segment."""
     lose(0, len(task["payloads"]))
     came = await download(drops)
-    most = sum(task["payloads"]) + (len(drops) + 1) * HEAD_MAX_BYTES + len(drops) * SEGMENT
+    most = sum(task["payloads"]) + (len(drops) + 1) * HEAD_MAX_BYTES
     if not 0 < came <= most:
         wrong.append("drops at {}: {} bytes came".format(drops, came))
 

@@ -28,9 +28,9 @@ class Files:
     """Serves `files` by path on 127.0.0.1, with Range, over connections that are kept.
 
     `asked` is each (path, first, past). `budget` is how many bytes of bodies are sent before the connection breaks,
-    None: it holds; `sent` is how many were. With `mends` the connection after that holds. Without `ranges` every answer
-    is the whole file. `closes` ends each connection after an answer; when it is "says", that is said, and `late` counts
-    who asks all the same. `raw` is sent in place of any answer.
+    None: it holds; `sent` is how many were, `then` the budget of each connection after that. Without `ranges` every
+    answer is the whole file. `closes` ends each connection after an answer; when it is "says", that is said, and `late`
+    counts who asks all the same. `raw` is sent in place of any answer.
     """
 
     def __init__(self, files):
@@ -39,7 +39,7 @@ class Files:
         self.connections = 0
         self.budget = None
         self.sent = 0
-        self.mends = False
+        self.then = 0
         self.late = 0
         self.ranges = True
         self.closes = ""
@@ -102,6 +102,6 @@ class Files:
         self.sent += n
         if self.budget is not None:
             self.budget -= n
-            if n < past - first and self.mends:
-                self.budget = None
+            if n < past - first:
+                self.budget = self.then
         return n == past - first

@@ -12,13 +12,13 @@ from binascii import a2b_base64
 from hashlib import sha256
 
 import prove_slot
+from findings import expect, wrong
 from prove_memory import unpacked
 from prove_slot import WRITE_US, App, Files, TransferError, Unreachable, fetch
 
 TICK_US = 50_000
 EVERY = 1999  # bytes between two places where the connection breaks
 STATUS = b"HTTP/1.1 206 Partial\r\n"
-wrong = []
 results = {}
 
 
@@ -40,11 +40,6 @@ def longer():
     past = len(delta) - SIZES[3]
     head = delta[:6] + struct.pack("<HI", 6, len(image) + 2 * 65536) + delta[12:48]
     return b"".join(parts), b"".join((head, b"".join(rows), delta[INDEX:past], noise[0], noise[1], delta[past:]))
-
-
-def expect(what, actual, expected):
-    if actual != expected:
-        wrong.append("{}: {!r} instead of {!r}".format(what, actual, expected))
 
 
 def new_slot(clock=None):
@@ -96,22 +91,41 @@ async def resume(files):
 
 
 async def resume_at_once(files):
-    """The connection breaks once: that is no failure when it had brought the index."""
+    """The connection breaks once: that is no failure when it had brought anything, and nothing is sent again."""
     file = files.files["/transfer"]
-    index = past = 48 + 16 * file[6]
-    places = list(range(index, len(file), 19_993))
+    past = 48 + 16 * file[6]
+    places = list(range(past, len(file), 19_993))
+    places += [1, past - 1]
     for n in range(file[6]):
         past += int.from_bytes(file[48 + 16 * n : 52 + 16 * n], "little")
         places.append(past)
-    files.mends = True
+    files.then = None
     for place in places:
         files.budget, files.sent = place, 0
         slot = prove_slot.slot(len(files.files["/image"]))
         expect("broken once at {}".format(place), await download(files, slot), "")
         expect("connections", files.connections, 1 if place == len(file) else 2)
-        expect("bytes sent", files.sent <= len(file) + waste(file, place) - index, True)
-    files.mends = False
+        expect("bytes sent", files.sent, len(file))
+    files.budget, files.then = None, 0
     return len(places)
+
+
+async def resume_each_time(files):
+    """No connection brings as much as a segment; then none brings anything."""
+    content, file = files.files["/image"], files.files["/transfer"]
+    for each in (997, 60_000):
+        files.budget = files.then = each
+        files.sent = 0
+        expect("broken each {}".format(each), await download(files, prove_slot.slot(len(content))), "")
+        expect("connections, broken each {}".format(each), files.connections, -(-len(file) // each))
+        expect("bytes sent, broken each {}".format(each), files.sent, len(file))
+    files.budget, files.then = 100_000, 0
+    said = await download(files, prove_slot.slot(len(content)))
+    expect("broken, then nothing", (said[:12], files.connections), ("Unreachable:", 2))
+    files.budget = 0
+    said = await download(files, prove_slot.slot(len(content)))
+    expect("nothing", (said[:12], files.connections), ("Unreachable:", 1))
+    files.budget = None
 
 
 async def resume_again_and_again(files):
@@ -161,6 +175,13 @@ async def ways(files):
     slot.view[65536 * 2] ^= 1
     expect("without ranges, a gap", await download(files, slot), "")
     expect("requests for a gap without ranges", len(files.asked), 1)
+    files.budget, files.then = len(delta) // 2, None
+    expect("without ranges, broken once", await download(files, new_slot()), "")
+    expect("requests without ranges, broken once", files.asked, [("/transfer", 0, len(delta))] * 2)
+    files.budget, files.then = len(delta) // 2, len(delta) // 2
+    expect("without ranges, broken each time", (await download(files, new_slot()))[:12], "Unreachable:")
+    expect("requests without ranges, broken each time", len(files.asked), 2)
+    files.budget, files.then = None, 0
     files.ranges = True
     for closes in ("says", "does not say"):
         files.closes = closes
@@ -178,7 +199,12 @@ async def fallback(files):
     expect("connections for raw", files.connections, 1)
     files.files["/image"] = image[:70_000] + b"x" + image[70_001:]
     expect("wrong again", await download(files, new_slot()), "TransferError: segment 1: wrong")
-    files.files["/transfer"], files.files["/image"] = good, image
+    files.files["/image"], files.ranges = image, False
+    slot = new_slot()
+    slot.view[3 * 65536 : len(image)] = image[3 * 65536 :]
+    expect("raw, while the rest of the transfer is on its way", await download(files, slot), "")
+    expect("requests for that", [path for path, _, _ in files.asked], ["/transfer", "/image"])
+    files.files["/transfer"], files.ranges = good, True
     other = App(base), sha256(b"another").digest()
     slot = new_slot()
     expect("another base", (await download(files, slot, other))[:28], "TransferError: a transfer ag")
@@ -246,7 +272,17 @@ async def main():
     random.seed(int(sys.argv[3]))
     files = Files({"/transfer": delta, "/image": image})
     await files.start()
-    for proof in (requests, ways, fallback, answers, ticks, resume, resume_at_once, resume_again_and_again):
+    for proof in (
+        requests,
+        ways,
+        fallback,
+        answers,
+        ticks,
+        resume,
+        resume_at_once,
+        resume_each_time,
+        resume_again_and_again,
+    ):
         if proof is resume:
             files.files["/image"], files.files["/transfer"] = longer()
         results[proof.__name__] = await proof(files)

@@ -19,6 +19,7 @@ else:
     package = type("twinslot", (), {"__path__": sys.argv[1] + "/twinslot"})
 sys.modules["twinslot"] = package
 
+from findings import expect, proven, wrong
 from prove_memory import App, Memory, nothing, slot, unpacked
 
 import twinslot.slots as slots
@@ -27,15 +28,6 @@ from twinslot.errors import TransferError
 
 ROOM = 0x180000
 writer = slots.Writer()
-wrong = []
-proven = 0
-
-
-def expect(what, actual, expected):
-    global proven
-    proven += 1
-    if actual != expected:
-        wrong.append("{}: {!r} instead of {!r}".format(what, actual, expected))
 
 
 def download(memory, size, running, into):
@@ -84,13 +76,22 @@ def prove_growing(case):
     expect("growing", (said[:9], len(memory.asked)), ("a file of", 2))
 
 
+def prove_other_length(case):
+    """An image that is longer than the signed one is not begun."""
+    image, base, file = unpacked(case["image"]), unpacked(case["base"]), a2b_base64(case["transfer"])
+    memory, into = Memory({"transfer": file, "image": image}, {"image": len(image) + 1}), slot(len(image))
+    said = download(memory, len(image), (App(base), sha256(base).digest()), into)
+    expect("another length", said, "a file of {} bytes instead of {}".format(len(image) + 1, len(image)))
+
+
 with open(sys.argv[2] + "/transfer.json") as file:
     vectors = json.load(file)
 for one in vectors["good"]:
     prove(one, False)
 prove_growing(vectors["good"][0])
+prove_other_length(vectors["bad_payloads"][0])
 for one in vectors["bad_payloads"]:
     prove(one, True)
 for one in vectors["bad_indexes"]:
     prove_index(one)
-print(json.dumps({"proven": proven, "wrong": wrong}))
+print(json.dumps({"proven": len(proven), "wrong": wrong}))

@@ -19,22 +19,14 @@ else:
     package = type("twinslot", (), {"__path__": sys.argv[1] + "/twinslot"})
 sys.modules["twinslot"] = package
 
+from findings import expect, proven, wrong
+
 import twinslot.auth as auth
 import twinslot.listing as listing
 import twinslot.manifest as manifest
 import twinslot.otadata as otadata
 import twinslot.rsa as rsa
 from twinslot.errors import Refused, TransferError, Unreachable
-
-wrong = []
-proven = 0
-
-
-def expect(what, actual, expected):
-    global proven
-    proven += 1
-    if actual != expected:
-        wrong.append("{}: {!r} instead of {!r}".format(what, actual, expected))
 
 
 def vectors(name):
@@ -171,4 +163,4 @@ for one in vectors("otadata")["cases"]:
     prove_otadata(one)
 if len(sys.argv) > 3:
     prove_wycheproof(sys.argv[3])
-print(json.dumps({"proven": proven, "wrong": wrong}))
+print(json.dumps({"proven": len(proven), "wrong": wrong}))

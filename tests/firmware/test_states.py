@@ -77,12 +77,12 @@ def bundle(arms: int = 1, switched: bool = True, ended: str = "") -> dict[str, o
 def test_boot_is_judged_by_the_first_line_that_fits(
     what: str, event: str, about: dict, running: int, boot: int, slots: list, cause: int
 ) -> None:
-    for specification_state in (V, A, NONE):  # left by earlier trials, and of no meaning for an image
-        assert states.judge_boot(about, 0, 0, running, 0, boot, slots, specification_state, cause) == event, what
+    for trial_state in (V, A, NONE):  # left by earlier trials, and of no meaning for an image
+        assert states.judge_boot(about, 0, 0, running, 0, boot, slots, trial_state, cause) == event, what
 
 
 @pytest.mark.parametrize(
-    ("what", "event", "about", "specification_state", "cause"),
+    ("what", "event", "about", "trial_state", "cause"),
     [
         ("none was ever on trial", "settled", {}, NONE, POWER),
         ("confirmed", "settled", {}, V, HARD),
@@ -108,14 +108,14 @@ def test_boot_is_judged_by_the_first_line_that_fits(
     ],
 )
 def test_boot_with_a_specification_on_trial_is_judged_by_what_boot_py_left(
-    what: str, event: str, about: dict, specification_state: int | None, cause: int
+    what: str, event: str, about: dict, trial_state: int | None, cause: int
 ) -> None:
     for slots in ([V, V], [NONE, V], [A, V]):
-        assert states.judge_boot(about, 1, 0, 1, 0, 1, slots, specification_state, cause) == event, what
+        assert states.judge_boot(about, 1, 0, 1, 0, 1, slots, trial_state, cause) == event, what
 
 
 @pytest.mark.parametrize(
-    ("what", "event", "about", "kept_tree", "running_tree", "specification_state", "cause"),
+    ("what", "event", "about", "kept_tree", "running_tree", "trial_state", "cause"),
     [
         ("nothing going on", "settled", {}, 1, 1, V, POWER),
         ("nothing going on, and none yet", "settled", {}, 0, 0, NONE, POWER),
@@ -142,16 +142,16 @@ def test_boot_with_trees_is_judged_by_what_boot_py_left(
     about: dict,
     kept_tree: int,
     running_tree: int,
-    specification_state: int | None,
+    trial_state: int | None,
     cause: int,
 ) -> None:
     for slots in ([V, V], [NONE, NONE], [A, V]):
-        found = states.judge_boot(about, 1, kept_tree, 1, running_tree, 1, slots, specification_state, cause)
+        found = states.judge_boot(about, 1, kept_tree, 1, running_tree, 1, slots, trial_state, cause)
         assert found == event, what
 
 
 @pytest.mark.parametrize(
-    ("about", "running", "specification_state", "runs"),
+    ("about", "running", "trial_state", "runs"),
     [
         ({}, 1, P, False),
         (trial(), 1, A, True),
@@ -163,10 +163,10 @@ def test_boot_with_trees_is_judged_by_what_boot_py_left(
     ],
 )
 def test_release_on_trial_runs_in_its_slot_or_while_its_specification_is_pending(
-    about: dict, running: int, specification_state: int | None, runs: bool
+    about: dict, running: int, trial_state: int | None, runs: bool
 ) -> None:
     for tree in (0, 1):
-        assert states.runs(about, running, tree, specification_state) is runs
+        assert states.runs(about, running, tree, trial_state) is runs
 
 
 def test_bundle_on_trial_runs_while_its_tree_does() -> None:

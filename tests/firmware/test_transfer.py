@@ -13,7 +13,7 @@ from typing import Any
 from twinslot_sim import micropython
 
 ROOT = Path(__file__).resolve().parents[2]
-CHECKS = 175
+CHECKS = 176
 MUTATIONS = "600"
 SEED = os.environ.get("TWINSLOT_SEED") or str(random.randrange(1 << 30))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given, settings
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 from twinslot.errors import TransferError
 from twinslot.inflate import Inflater
 from twinslot.patch import Patch
+from twinslot.ranges import Ranges
 from twinslot.segments import Index, index_bytes
 
 from ..vectors.transfer_file import DEFLATE, PATCH, SEGMENT, UNCHANGED, deflated, number, transfer
-from .prove_memory import App
+from .prove_memory import App, Memory
 
 INPUT = 1536  # bytes of a payload that a device holds
 BASE = bytes(n * n // 7 % 256 for n in range(3000))
@@ -161,7 +163,7 @@ def test_index_that_lies_is_refused_and_one_that_is_taken_adds_up(
         return
     past = len(data)
     for n in range(index.count):
-        first, end = index.place(n, False)
+        first, end = index.place(n)
         length, kind = struct.unpack_from("<II", data, 48 + 16 * n)
         assert (first, end - first, index.kind(n)) == (past, length, kind)
         assert kind != UNCHANGED or n * SEGMENT + index.length(n) <= index.base_size
@@ -178,11 +180,21 @@ def test_bytes_at_random_are_no_index(data: bytes, size: int, total: int) -> Non
         check(data, size, total, None)
 
 
+def asked_for(number: int, wanted: tuple[int, ...], place: Callable[[int], tuple[int, int]]) -> tuple[int, int]:
+    """From where to where a device asks for a segment."""
+    memory = Memory({"file": IMAGE})
+    ranges = Ranges(memory, memoryview(bytearray(512)))
+    first, end = place(number)
+    assert asyncio.run(ranges.seek("file", number, bytearray(wanted), place)) == end - first
+    (asked,) = memory.asked
+    return asked[1:]
+
+
 def test_requests_for_gaps_are_as_few_as_the_gaps_allow() -> None:
     index = check(GOOD, len(IMAGE), len(GOOD), RUNNING)
-    first, last = index.place(0, False)[0], index.place(2, False)[1]
-    assert index.gap(0, bytearray((1, 1, 1)), False) == last == len(GOOD)
-    assert index.gap(0, bytearray((1, 0, 1)), False) == index.place(0, False)[1]
-    assert index.gap(1, bytearray((1, 1, 2)), False) == index.place(1, False)[1]
-    assert index.gap(1, bytearray((0, 2, 2)), True) == len(IMAGE)
-    assert first == index_bytes(len(IMAGE))
+    first, second, third = (index.place(n) for n in range(3))
+    assert (first[0], third[1]) == (index_bytes(len(IMAGE)), len(GOOD))
+    assert asked_for(0, (1, 1, 1), index.place) == (first[0], third[1])
+    assert asked_for(0, (1, 0, 1), index.place) == first
+    assert asked_for(1, (1, 1, 2), index.place) == second
+    assert asked_for(1, (0, 2, 2), index.bounds) == (SEGMENT, len(IMAGE))

@@ -64,18 +64,22 @@ REMAINS: Files = {
 
 async def bundle(stage: Stage) -> Scenario:
     """The first bundle of a board; from the second slot the next one, some of whose files the one before has too."""
-    start, before = await _board(stage, BEFORE if stage.variant.slot else {})
+    old = BEFORE if stage.variant.slot else {}
+    start, before = await _board(stage, old)
     files = NEXT if stage.variant.slot else AFTER
     stage.propose_bundle(files, NEW)
-    return _confirmed(start, before, files)
+    return _confirmed(start, before, old, files)
 
 
 async def kept(stage: Stage) -> Scenario:
     """A bundle from where it is downloaded on: the switch, the trial, the confirmation, the end of the one before. From
     the first slot it is a board's second bundle, from the second one its third."""
-    start, before = await _board(stage, *[BEFORE, AFTER][: 1 + stage.variant.slot])
-    stage.propose_bundle(NEXT, NEW)
-    return _confirmed(await _downloaded(stage, start), before, NEXT)
+    return await _kept(stage)
+
+
+async def filled(stage: Stage) -> Scenario:
+    """As `kept`; but since it was downloaded, the application has filled the file system to its last block."""
+    return await _kept(stage, free_blocks=0)
 
 
 async def unbundled(stage: Stage) -> Scenario:
@@ -91,7 +95,7 @@ async def no_room(stage: Stage) -> Scenario:
     """A bundle for which the file system has no room, since the application has filled it. What little that writes
     itself, a note of why the download failed, it still can."""
     old = _files(NOTES)
-    start, before = await _board(stage, old, filled=True)
+    start, before = await _board(stage, old, free_blocks=FREE_BLOCKS)
     stage.propose_bundle(_files(table=bytes(SECTOR_SIZE * 3 * FREE_BLOCKS)), NEW)
     remains, kept_rule = _lying(Look(start), 2), _rule(start, before)
 
@@ -101,9 +105,9 @@ async def no_room(stage: Stage) -> Scenario:
 
     def ended(look: Look) -> bool:
         said = re.fullmatch(rb"needs (\d+) bytes, (\d+) are free", (look.files or {}).get(SAID, b""))
-        return said is not None and int(said[1]) > int(said[2]) and _runs_alone(look, old)
+        return said is not None and int(said[1]) > int(said[2]) and _runs(look, old)
 
-    return Scenario(start, ended, rule)
+    return Scenario(start, ended, rule, tidy=_is_alone)
 
 
 async def beside(stage: Stage) -> Scenario:
@@ -115,17 +119,26 @@ async def beside(stage: Stage) -> Scenario:
     return _given_up(with_image(stage, start, image), before, old)
 
 
-async def _board(stage: Stage, *bundles: Files, remains: Files = REMAINS, filled: bool = False) -> tuple[bytes, str]:
+async def _kept(stage: Stage, free_blocks: int | None = None) -> Scenario:
+    olds = [BEFORE, AFTER][: 1 + stage.variant.slot]
+    start, before = await _board(stage, *olds)
+    stage.propose_bundle(NEXT, NEW)
+    return _confirmed(_with_files(await _downloaded(stage, start), {}, free_blocks), before, olds[-1], NEXT)
+
+
+async def _board(
+    stage: Stage, *bundles: Files, remains: Files = REMAINS, free_blocks: int | None = None
+) -> tuple[bytes, str]:
     """The flash of a board that has confirmed these bundles, one after the other, and its version. Where the variant is
     dirty, the tree beside the one that is kept holds the remains; the application has a file of its own, and may have
-    filled up the file system."""
+    filled up the file system to so many blocks."""
     start, version, free = await stage.board(files={OWN: b"of the application's own\n"}), "1.0.0", 1
     for number, files in enumerate(filter(None, bundles), 1):
         version, free = f"1.0.{number}", 1 + number % 2
         stage.propose_bundle(files, version)
         start = await stage.after(start, confirmed(version))
     lying = {ROOTS[free] + path: data for path, data in remains.items()} if stage.variant.dirty else {}
-    return _with_files(start, lying, filled), version
+    return _with_files(start, lying, free_blocks), version
 
 
 async def _downloaded(stage: Stage, start: bytes) -> bytes:
@@ -147,22 +160,23 @@ def _rule(start: bytes, *versions: str) -> Rule:
     return rule
 
 
-def _confirmed(start: bytes, before: str, files: Files) -> Scenario:
-    """The bundle of these files takes the place of what there was."""
+def _confirmed(start: bytes, before: str, old: Files, files: Files) -> Scenario:
+    """The bundle of these files takes the place of the old ones; flash that fails may keep the board from that."""
+    given_up = _given_up(start, before, old)
 
     def ended(look: Look) -> bool:
-        return confirmed(NEW)(look) and _runs_alone(look, files)
+        return (confirmed(NEW)(look) and _runs(look, files)) or given_up.ended(look)
 
-    return Scenario(start, ended, _rule(start, before, NEW))
+    return Scenario(start, ended, _rule(start, before, NEW), tidy=_is_alone)
 
 
 def _given_up(start: bytes, before: str, files: Files) -> Scenario:
     """A release that ends in an exception is given up; the board keeps its version, and the bundle of these files."""
 
     def ended(look: Look) -> bool:
-        return is_idle(look) and look.record["failed"] == sequence(NEW) and _runs_alone(look, files)
+        return is_idle(look) and look.record["failed"] == sequence(NEW) and _runs(look, files)
 
-    return Scenario(start, ended, _rule(start, before), frozenset({"crash"}))
+    return Scenario(start, ended, _rule(start, before), frozenset({"crash"}), tidy=_is_alone)
 
 
 def _apart(files: Files | None) -> Files:
@@ -171,21 +185,27 @@ def _apart(files: Files | None) -> Files:
     return {path: data for path, data in (files or {}).items() if not path.startswith(roots) and path != SAID}
 
 
-def _runs_alone(look: Look, files: Files) -> bool:
-    """Whether the tree that is kept holds the bundle of these files, and the other one nothing; without files, no tree
-    is kept."""
-    kept, lying = look.number("tree") or 0, {tree: _lying(look, tree) for tree in ROOTS}
-    there = {path: data for path, data in lying.pop(kept, {}).items() if path[-1] != "/" and path != LIST}
-    return there == files and bool(kept) == bool(files) and not any(lying.values())
+def _runs(look: Look, files: Files) -> bool:
+    """Whether the tree that is kept holds the bundle of these files; without files, no tree is kept."""
+    kept = look.number("tree") or 0
+    there = {path: data for path, data in _lying(look, kept).items() if path[-1] != "/" and path != LIST}
+    return there == files and bool(kept) == bool(files)
+
+
+def _is_alone(look: Look) -> str:
+    """In the tree that is not kept lies nothing."""
+    remains = [ROOTS[tree] + path for tree in ROOTS if tree != look.number("tree") for path in _lying(look, tree)]
+    return f"{min(remains)} lies there still" if remains else ""
 
 
 def _lying(look: Look, tree: int) -> Files:
-    """What lies in the tree."""
-    return below(look.files or {}, ROOTS[tree])
+    """What lies in the tree; 0 is none."""
+    return below(look.files or {}, ROOTS[tree]) if tree else {}
 
 
-def _with_files(start: bytes, files: Files, filled: bool) -> bytes:
-    """The flash, and these files and folders lie in its file system, which is filled up if that is wanted."""
+def _with_files(start: bytes, files: Files, free_blocks: int | None) -> bytes:
+    """The flash, and these files and folders lie in its file system, which is filled up to so many blocks; None: not
+    at all."""
     vfs = Look(start).table["vfs"]
     context = UserContext(buffer=bytearray(start[vfs.offset : vfs.offset + vfs.size]))
     fs = LittleFS(context=context, **geometry(vfs))
@@ -194,9 +214,9 @@ def _with_files(start: bytes, files: Files, filled: bool) -> bytes:
         if path[-1] != "/":
             with fs.open(path, "wb") as file:
                 file.write(data)
-    if filled:
+    if free_blocks is not None:
         free = vfs.size // SECTOR_SIZE - fs.used_block_count
         with fs.open("/data/log.bin", "wb") as file:
-            file.write(bytes((free - FREE_BLOCKS) * (SECTOR_SIZE - 8)))
+            file.write(bytes((free - free_blocks) * (SECTOR_SIZE - 8)))
     fs.unmount()
     return start[: vfs.offset] + bytes(context.buffer) + start[vfs.offset + vfs.size :]

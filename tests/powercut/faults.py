@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +16,14 @@ from twinslot_sim.partitions import Partition
 
 from .cutting import Cutting, Lots
 from .flash import Content, Look, Operation
-from .runs import BOOTED, Paths, Run, Scenario
+from .runs import BOOTED, NOT_AT_ITS_END, Paths, Run, Scenario
+from .trees import ROOTS, TOLD_BYTES
 
 Place = tuple[int, bool]
 
+_OVER = re.compile("twinslot: (confirmed|rolled back) ")
+_NOT_KEPT = "NVS did not"
+"""A release that NVS does not let be tried or confirmed may be given up, since each boot ends a trial."""
 _NOT_OPENED = f"EspError: {EspError(Esp.ESP_ERR_FLASH_OP_FAIL)}"
 
 
@@ -58,20 +63,38 @@ class FaultyRun(Run):
             self.broken, self.needs_restart = [], True
         elif not self._met_in:
             self.broken.append("the fault was not met")
-        elif not (self.joined or self.broken):
+        elif not (self.joined or self.broken) and Look(self.content.data).record:
             self._watch.ended()
             self.broken += self._watch.broken
+            if not self._scenario.reasons and Look(self.content.data).record["failed"] and _NOT_KEPT not in self.log:
+                self.broken.append("the release is given up")
+
+    async def _on(self, flash: Path, until: Callable[[], bool]) -> bool:
+        """As `Run._on`. MicroPython's LittleFS may hang once flash has refused something: an exception leaves it with
+        a list of its own half done, until the next reset."""
+        well = await super()._on(flash, until)
+        refused = self._fault.spoiled is Spoiled.FAILS and _is_in(
+            Look(self.content.data).table["vfs"], self._fault.operation
+        )
+        if self.broken != [NOT_AT_ITS_END] or not refused or self.needs_restart:
+            return well
+        self.broken, self.needs_restart = [], True
+        return await super()._on(flash, until)
 
     def _to_the_end(self) -> bool:
-        return bool(Look(self.content.data).record) and super()._to_the_end()
+        if Look(self.content.data).record:
+            return super()._to_the_end()
+        self.needs_restart = bool(_OVER.search(self.log))  # RAM has a record still, and flash has none
+        return self.needs_restart
 
     def _to_the_first_line(self) -> bool:
         if not self._watch.is_hurt:
             return super()._to_the_first_line()
         look = Look(self.content.data)
         if BOOTED.search(self.log, self._booted_at) and look.state(look.slots.index(look.boot)) == State.VALID:
-            self._watch.is_hurt = False  # the first boot after the end may have to put something right
-        return not self._watch.is_hurt
+            self._watch.is_hurt = not look.record  # the first boot after the end may have to put something right
+            return True
+        return False
 
     def spoils(self, address: int, data: bytes | None) -> Spoiled | None:
         return self._fault.spoiled if self._fault.spoiled and self._meets(address, data) else None
@@ -124,7 +147,7 @@ def spoiled(start: Content, operations: list[Operation]) -> Iterator[tuple[Fault
     for operation, turn, content in _occasions(start, operations):
         in_slot = _is_in_slots(content, operation)
         look = Look(now.data)
-        shows = in_slot or _is_in(look.table["otadata"], operation) or look.record.get("trial")
+        shows = not _is_in(look.table["nvs"], operation) or look.record.get("trial")
         now.write(operation.address, operation.effect)
         if in_slot and operation.address % SECTOR_SIZE:
             continue
@@ -135,14 +158,21 @@ def spoiled(start: Content, operations: list[Operation]) -> Iterator[tuple[Fault
 
 def flipped(start: Content, operations: list[Operation], lots: Lots) -> Iterator[tuple[Fault, Content]]:
     """Each operation of a recorded run, from the one with which the record knows of the image on its way to the one
-    with which that boots; a bit of the image flips after it."""
+    with which that boots; a bit of the image flips after it. Of a bundle, one of each sector full of its files, and
+    only with the first of those operations: what boot.py runs it has not read."""
     now = start.copy()
+    was_known = bool(Look(start.data).record.get("trial"))
     for operation, turn, content in _occasions(start, operations):
         now.write(operation.address, operation.effect)
         look = Look(now.data)
         trial = look.record.get("trial")
         if not (trial and trial["size"]) or _is_in_slots(content, operation):
             continue
+        if trial["tree"]:
+            for sector in [] if was_known else look.sectors(ROOTS[trial["tree"]], TOLD_BYTES):
+                lot = lots.of(f"{operation}, time {turn}, in {sector:#x}")
+                yield Fault(operation, turn, bit=8 * sector + int(lot * 8 * TOLD_BYTES)), content
+            return
         bit = int(lots.of(f"{operation}, time {turn}") * 8 * trial["size"])
         yield Fault(operation, turn, bit=8 * look.slots[trial["slot"]].offset + bit), content
         if look.state(trial["slot"]) == State.PENDING_VERIFY:

@@ -193,9 +193,10 @@ class Look:
         it. None when the file system does not mount."""
         return None if self._lying is None else {path: data for path, (data, _) in self._lying.items()}
 
-    def sectors(self, path: str, least_bytes: int) -> set[int]:
-        """The addresses of the sectors in which at least so many bytes of that file lie."""
-        return {sector for sector, length in (self._lying or {})[path][1].items() if length >= least_bytes}
+    def sectors(self, root: str, least_bytes: int) -> list[int]:
+        """The addresses of the sectors in which at least so many bytes of a file below that folder lie."""
+        below = [lengths for path, (_, lengths) in (self._lying or {}).items() if path.startswith(root)]
+        return sorted(at for lengths in below for at, length in lengths.items() if length >= least_bytes)
 
     @cached_property
     def _lying(self) -> dict[str, tuple[bytes, dict[int, int]]] | None:

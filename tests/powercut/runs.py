@@ -21,6 +21,7 @@ from .watch import Rule, Watch
 
 PATIENCE_S = 120
 REBOOTS = 2
+NOT_AT_ITS_END = f"not at its end after {PATIENCE_S} s"
 _LOADED = re.compile(r"Loaded app from partition at offset 0x([0-9a-f]+)")
 BOOTED = re.compile(r"twinslot: slot (\d), (\S+), (\w+)")
 
@@ -37,6 +38,8 @@ class Scenario:
     rule: Rule
     reasons: frozenset[str] = frozenset()
     """Why a release may be given up."""
+    tidy: Rule = lambda look: ""
+    """What holds in the end as well, but where a fault of the flash was in the way."""
     outage: str = ""
     """What a board prints just before its power fails, each time; empty when it never does."""
 
@@ -148,7 +151,7 @@ class Run(Probe):
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            self.broken.append(f"not at its end after {PATIENCE_S} s")
+            self.broken.append(NOT_AT_ITS_END)
         self._board.power_off()
         try:
             await running
@@ -160,7 +163,11 @@ class Run(Probe):
         if not self._is_new:
             return False
         self._is_new = False
-        return self._scenario.ended(Look(self.content.data))
+        look = Look(self.content.data)
+        has_ended = self._scenario.ended(look)
+        if has_ended and not self._watch.is_hurt and (what := self._scenario.tidy(look)):
+            self.broken.append(what)
+        return has_ended
 
     def _to_the_first_line(self) -> bool:
         """The board has said what its boot is: it keeps what it has confirmed."""

@@ -101,13 +101,14 @@ async def _failing(stage: Stage, application: str, reasons: set[str], **settings
 OF_IMAGES: dict[str, Make] = {
     made.__name__: made for made in (update, resumed, delta, confirm, crash, hang, silence, outages)
 }
-OF_FAULTS = [name for name in OF_IMAGES if name != outages.__name__]
-"""In which the flash fails: not where the power does."""
 OF_SETTINGS: dict[str, Make] = {
     made.__name__: made for made in (settings.keys, settings.configuration, settings.both, settings.doubtful)
 }
 OF_PACKAGES: dict[str, Make] = {made.__name__: made for made in (packages.install, packages.replace, packages.remove)}
 OF_BUNDLES: dict[str, Make] = {
-    made.__name__: made for made in (bundles.bundle, bundles.kept, bundles.unbundled, bundles.no_room, bundles.beside)
+    made.__name__: made
+    for made in (bundles.bundle, bundles.kept, bundles.filled, bundles.unbundled, bundles.no_room, bundles.beside)
 }
 ALL = OF_IMAGES | OF_SETTINGS | OF_PACKAGES | OF_BUNDLES
+OF_FAULTS = [name for name in OF_IMAGES | OF_BUNDLES if name not in (outages.__name__, bundles.filled.__name__)]
+"""In which the flash fails: not where the power does, nor where a bundle could not be fetched once more."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from .proving import SEED, prove
 from .stage import VARIANTS
 
 SHARE = 0.06
 
 
-async def test_board_comes_through_flash_that_fails_forgets_and_flips() -> None:
+@pytest.mark.parametrize("name", ["confirm", "kept"])
+async def test_board_comes_through_flash_that_fails_forgets_and_flips(name: str) -> None:
     print(f"TWINSLOT_SEED={SEED} repeats this run")
     variant = random.Random(f"{SEED} faults").choice(VARIANTS)
-    tally = await prove("confirm", variant, share=SHARE, faults=True)
+    tally = await prove(name, variant, share=SHARE, faults=True)
     assert not tally.failures, variant
     assert tally.tried > 1

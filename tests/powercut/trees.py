@@ -23,7 +23,7 @@ BUNDLE = 8
 _NUMBERS = (None, 0, *ROOTS)
 _UNTRIED = (State.NEW, State.PENDING_VERIFY)
 
-_TOLD_BYTES = 640
+TOLD_BYTES = 640
 """Of what is read piece by piece, less than 512 bytes in a row are not told (sim/twinslot_sim/port/_chip.py)."""
 
 Files = dict[str, bytes]
@@ -31,10 +31,12 @@ Files = dict[str, bytes]
 
 class Trees:
     """Looks at the trees after each operation in the file system, and at the numbers after each one in NVS; `claim` is
-    told what does not hold. What may be tried follows from what the board has read since its last boot."""
+    told what does not hold, `say` what may not happen even where a fault of the chip has left its traces. What may be
+    tried follows from what the board has read since its last boot."""
 
-    def __init__(self, look: Look, claim: Callable[[str], None]) -> None:
+    def __init__(self, look: Look, claim: Callable[[str], None], say: Callable[[str], None]) -> None:
         self._claim = claim
+        self._say = say
         self._read: set[int] = set()  # sectors of the file system, since they were last written
         self._lying = {tree: below(look.files or {}, root) for tree, root in ROOTS.items()}
         self._holds: dict[int, str | None] = {}  # SHA-256 of the list of each tree that has to hold a bundle
@@ -54,7 +56,8 @@ class Trees:
         self._read.update(range(address - address % SECTOR_SIZE, address + length, SECTOR_SIZE))
 
     def written(self, address: int, look: Look) -> None:
-        """A tree that runs, that is kept, or to which the device is about to switch, is as it was."""
+        """A tree that runs, that is kept, or to which the device is about to switch, is as it was; where a list has
+        come, all that it names lies there already."""
         self._read.discard(address - address % SECTOR_SIZE)
         if look.files is None:
             self._claim("the file system does not mount")
@@ -63,7 +66,11 @@ class Trees:
             before, self._lying[tree] = self._lying[tree], below(look.files, root)
             if tree in (self._runs, self._kept, self._trial) and self._lying[tree] != before:
                 changed = sorted(path for path, _ in before.items() ^ self._lying[tree].items())
-                self._claim(f"{root} is in use, and {changed[0]} in it has changed")
+                tell = self._claim if tree == self._trial else self._say
+                tell(f"{root} is in use, and {changed[0]} in it has changed")
+            listing = self._lying[tree].get(LIST)
+            if listing and listing != before.get(LIST) and (what := not_whole(look, tree, _digest(listing))):
+                self._claim(f"the list has come, and {what}")
 
     def look_at_numbers(self, look: Look) -> None:
         """Each number is one that the protocol knows, and may follow from what it was before."""
@@ -80,6 +87,11 @@ class Trees:
         self._trial = _tree_of(look.record.get("trial"))
         self._look_at_what_lies(look)
 
+    def ended(self, look: Look) -> None:
+        """The board has come to its end."""
+        self._holds = {}
+        self.look_at_numbers(look)
+
     def _look_at_trial(self, look: Look, tree: int) -> None:
         """The tree that the next boot tries is that of the release on its way, whole, and nothing runs from it; the
         device has read all of it, unless that boot is already this one."""
@@ -95,8 +107,7 @@ class Trees:
                 self._claim(f"tree {tree} is to be tried, and was not read back in this boot")
 
     def _was_read_back(self, look: Look, tree: int) -> bool:
-        paths = [path for path in look.files or {} if path.startswith(ROOTS[tree])]
-        return all(look.sectors(path, _TOLD_BYTES) <= self._read for path in paths)
+        return self._read.issuperset(look.sectors(ROOTS[tree], TOLD_BYTES))
 
     def _look_at_what_lies(self, look: Look) -> None:
         """The tree that is kept has the bundle that the record has confirmed, or has on trial and is about to confirm;
@@ -105,7 +116,7 @@ class Trees:
         holds = {self._kept or 0: kept.get("bundle")}
         if self._trial:
             holds[self._trial] = trial["sha256"]
-        if holds == self._holds or not kept:
+        if holds == self._holds or kept.get("slot", -1) < 0:  # a record that was lost knows of no bundle
             return
         self._holds = holds
         for tree, digest in holds.items():
@@ -125,9 +136,13 @@ def not_whole(look: Look, tree: int, digest: str | None) -> str:
     it does."""
     lying = {path: data for path, data in below(look.files or {}, ROOTS[tree]).items() if path[-1] != "/"}
     listing = lying.pop(LIST, b"")
-    if hashlib.sha256(listing).hexdigest() != digest:
+    if _digest(listing) != digest:
         return f"tree {tree} does not have the list {digest and digest[:8]}"
     return "" if listing == listed(dict(sorted(lying.items()))) else f"tree {tree} does not hold what its list says"
+
+
+def _digest(listing: bytes) -> str:
+    return hashlib.sha256(listing).hexdigest()
 
 
 def _parts(spec_state: int | None) -> tuple[int | None, int]:

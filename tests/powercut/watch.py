@@ -54,7 +54,7 @@ class Watch:
         self._spent = {trial.get("sequence", 0): trial.get("arms", 0)}  # switches to a release, as the record counts
         self._tried = 0  # the sequence of the release that has begun its trial, while the power was on
         self._read: list[tuple[int, int]] = []  # stretches of the slot that does not run, since it was last written
-        self._trees = Trees(look, self._claim)
+        self._trees = Trees(look, self._claim, self._say)
 
     def booted(self, offset: int) -> None:
         """The bootloader has started what lies there."""
@@ -115,11 +115,12 @@ class Watch:
         look = Look(self._content.data)
         self._look_at_selection(look)
         self._look_at_record(look, look.record)
+        self._trees.ended(look)
         if (state := look.state(self._slots.index(self._selected))) != State.VALID:
             self._say(f"in the end {self._selected.label} is {_name(state)}")
 
     def _obey(self, look: Look) -> None:
-        if self.is_hurt and not look.record:
+        if self.is_hurt and look.record.get("confirmed", {}).get("slot", -1) < 0:  # a record that was lost knows little
             return
         if what := self._rule(look):
             self._say(what)

@@ -45,13 +45,20 @@ def good() -> list[dict]:
             ("several files", FILES),
             ("one file", ONE),
             ("one empty file", {"marker": b""}),
-            ("paths that look like others", dict.fromkeys(TAKEN, b"x")),
+            ("paths that look like others", dict.fromkeys(TAKEN.split(), b"x")),
             ("files and folders in the order of bytes", {"a": b"1", "a.b": b"2", "a0/b": b"3", "b/c": b"4"}),
         )
     ]
 
 
-TAKEN = sorted(("app.list", "boots.py", "domain.py", "lib/.list", "lib/main.py", "main.old.py", "twinslot2/a.py"))
+TAKEN = (
+    "app.list app.py boots.py domain.py lib/.list lib/io.py lib/main.py lib/ssl/a.py main.old.py osiris.py time.old.py"
+    " twinslot2/a.py ujson.py"
+)
+IMPORTED = (
+    "_asyncio array asyncio binascii builtins deflate errno esp32 gc hashlib io json machine micropython network"
+    " ntptime os select socket ssl struct sys time tls"
+)
 REFUSED = {
     "a path that begins with /": "/app.py",
     "a path that ends with /": "app/",
@@ -72,6 +79,10 @@ REFUSED = {
     "the same, in other letters": "MAIN.mpy",
     "main without a suffix": "main",
     "main as a folder": "Main/a.py",
+    **{f"in the place of MicroPython's {name}": f"{name}.py" for name in IMPORTED.split()},
+    "the same, compiled": "json.mpy",
+    "the same, as a folder": "asyncio/core.py",
+    "the same, in other letters and without a suffix": "SSL",
     "the list's own name": ".list",
     "a folder of the list's own name": ".list/a",
     "no path": "",
