@@ -109,9 +109,10 @@ def test_publisher_bundle_is_passed_on_to_the_byte(server, publisher):
         ({"micropython": (1, 26, 0)}, "its MicroPython is 1.26.0, and the upload's is 0.0.0"),
         ({"chip": 0}, "its chip is 0"),
         ({"security": 1}, "its security version is 1"),
-        ({"size": 17}, "its size is 17"),
-        ({"files": {"app.py": b""}}, "its size is 51"),
-        ({"specification": BOIL}, "its kind is 10"),
+        ({"size": 17}, "its list's size is 17, and the upload's is "),
+        ({"files": {"app.py": b""}}, "its list's size is 51"),
+        ({"files": FILES | {"data/table.bin": bytes(3000)}}, "its list's SHA-256 is "),
+        ({"specification": BOIL}, "its kind is a bundle and a specification, and the upload's is a bundle;"),
     ],
 )
 def test_manifest_that_does_not_fit_the_bundle_is_refused(shared, publisher, named, reason):
@@ -132,7 +133,7 @@ def test_wrong_bundle_is_refused_with_the_reason_and_leaves_nothing(shared):
     ("content", "reason"),
     [
         (packed([member("app.py", b"")]), "bundle: its tar begins with 'app.py', where bundle.json is to come first"),
-        (gzip.compress(b"text", mtime=0), "bundle: its tar is damaged"),
+        (gzip.compress(b"text", mtime=0), "bundle: it holds no tar"),
         (b"PK\3\4", "image: this is not an ESP32 app image"),
     ],
 )
@@ -275,6 +276,30 @@ def test_wrong_bundle_for_kaa_is_no_data_file(server):
     answer = kaa.upload("1.1.0", make_bundle({"main.py": b""}))
     assert answer.status == 400
     assert left(server.data) == []
+
+
+@pytest.mark.parametrize(
+    ("damaged", "said"),
+    [
+        (BUNDLE[:100], "its gzip ends early"),
+        (BUNDLE[:60] + bytes([BUNDLE[60] ^ 1]) + BUNDLE[61:], "its gzip is damaged"),
+    ],
+)
+def test_damaged_bundle_for_kaa_is_no_data_file(server, damaged, said):
+    kaa = Kaa(server, "kettle")
+    server.group()
+    kaa.post("1.1.0", skipDispatchingToEndpoint=True)
+    answer = kaa.upload("1.1.0", damaged)
+    assert (answer.status, said in answer.body.decode()) == (400, True), answer.body
+    assert left(server.data) == []
+
+
+def test_whole_gzip_of_something_else_is_a_data_file_for_kaa(server):
+    kaa = Kaa(server, "kettle")
+    server.group()
+    kaa.post("1.1.0", skipDispatchingToEndpoint=True)
+    assert kaa.upload("1.1.0", packed([member("table.csv", b"1,2\n")]), "table.tar.gz").status == 204
+    assert (server.api("GET", ONE).json["file"], server.api("GET", ONE).json["bundle"]) == ("table.tar.gz", None)
 
 
 def test_bundle_for_a_group_update_is_what_the_group_is_held_at(server):

@@ -7,13 +7,13 @@ import pytest
 from semver import Version
 
 from twinslot_host.domain.manifest import Manifest
-from twinslot_host.domain.release import File, Listing, Release
+from twinslot_host.domain.release import BundleFacts, File, Release
 from twinslot_host.domain.signature import fingerprint
 
 from .test_rollout import KEY, PUBLISHER_GROUP, decided, reasons, release
 
 SEED = 20261125
-BUNDLE = File("bundle.tar.gz", "11" * 32, 5000, None, 0, Listing("22" * 32, 51, 6, (1, 20, 0)))
+BUNDLE = File("bundle.tar.gz", "11" * 32, 5000, None, 0, BundleFacts("22" * 32, 51, 6, (1, 20, 0)))
 KNOWS = {"mpy": 0x2B06, "micropython": (1, 26, 0)}
 
 
@@ -28,6 +28,23 @@ def way(*releases: Release, **device) -> list[str]:
         versions.append(offer.release.version)
         told |= {"version": offer.release.version, "sequence": offer.sequence}
     return versions
+
+
+@pytest.mark.parametrize(
+    ("runs", "other", "sequence", "lost"),
+    [
+        (release("2.0.0"), bundle("1.5.0"), 51, True),
+        (bundle("2.0.0"), release("1.5.0"), 51, True),
+        (release("2.0.0"), bundle("1.5.0"), 50, False),
+        (release("2.0.0"), release("1.5.0"), 51, False),
+        (release("2.0.0"), bundle("2.5.0", upgradable_from=()), 51, False),
+        (release("2.0.0", file=None, specification=b"1"), bundle("1.5.0"), 51, False),
+    ],
+)
+def test_other_kind_that_was_signed_later_below_the_version_that_runs_says_what_to_do(runs, other, sequence, lost):
+    late = dataclasses.replace(other, sequences=(sequence,))
+    why = reasons(decided(runs, late, version="2.0.0", sequence=50, **KNOWS))[late.version]
+    assert ("images and bundles share their versions: publish it above that" in why) == lost
 
 
 @pytest.mark.parametrize(

@@ -66,10 +66,20 @@ def test_publisher_signs_a_specification_as_it_was_sent(server, publisher, image
 @pytest.mark.parametrize(
     ("signed", "image", "specification", "reason"),
     [
-        (make_manifest(IMAGE, 1), IMAGE, BOIL, "its kind is 0, and the upload's is 2"),
-        (make_manifest(IMAGE, 1), None, BOIL, "its kind is 0, and the upload's is 1"),
-        (make_specified(None, BOIL, 1), IMAGE, BOIL, "its kind is 1, and the upload's is 2"),
-        (make_specified(IMAGE, BOIL, 1), IMAGE, None, "its kind is 2, and the upload's is 0"),
+        (
+            make_manifest(IMAGE, 1),
+            IMAGE,
+            BOIL,
+            "its kind is an image, and the upload's is an image and a specification",
+        ),
+        (make_manifest(IMAGE, 1), None, BOIL, "its kind is an image, and the upload's is a specification"),
+        (make_specified(None, BOIL, 1), IMAGE, BOIL, "its kind is a specification, and the upload's is an image and a"),
+        (
+            make_specified(IMAGE, BOIL, 1),
+            IMAGE,
+            None,
+            "its kind is an image and a specification, and the upload's is an image;",
+        ),
         (make_specified(None, BOIL + b" ", 1), None, BOIL, "its specification's size is 12"),
         (make_specified(None, b'{"boil":91}', 1), None, BOIL, "its specification's SHA-256 is"),
         (make_specified(make_image(b"other", size=5000), BOIL, 1), IMAGE, BOIL, "its SHA-256 is"),

@@ -148,6 +148,9 @@ def test_what_is_ignored_stays_out(twinslot, garden, out) -> None:
         "tests/.twinslotignore": b"",
         "keep.md": b"kept\n",
         ".git/HEAD": b"ref",
+        ".env": b"PASSWORD=secret\n",
+        "beds/.DS_Store": b"",
+        ".venv/lib/site.py": b"print 2\n",
         "beds/__pycache__/soil.cpython-311.pyc": b"",
         ".twinslotignore": ignored,
     }
@@ -155,6 +158,12 @@ def test_what_is_ignored_stays_out(twinslot, garden, out) -> None:
     result = twinslot("bundle", garden, "--out", out)
     assert result.code == 0, result.err
     assert set(opened(out)[1]) == {"app.mpy", "beds/__init__.mpy", "beds/soil.mpy", "data/plants.csv", "keep.md"}
+
+
+def test_what_begins_with_a_dot_comes_when_it_is_named(twinslot, garden, out) -> None:
+    laid(garden, {".twinslotignore": b"!.conf/\n!.twinslotignore\n", ".conf/.beds": b"", ".conf/beds": b"3\n"})
+    assert twinslot("bundle", garden, "--out", out).code == 0
+    assert [name for name in opened(out)[1] if name[0] == "."] == [".conf/beds"]
 
 
 KEY = b"-----BEGIN PRIVATE KEY-----\nMIIG\n-----END PRIVATE KEY-----\n"
@@ -170,20 +179,23 @@ KEY = b"-----BEGIN PRIVATE KEY-----\nMIIG\n-----END PRIVATE KEY-----\n"
         ("twinslot.json", b"{}", "with its key"),
         ("conf/twinslot.json", b"{}", "with its key"),
         ("data/publisher.pem", KEY, "holds a private key"),
+        ("io.py", b"", "place of MicroPython's `io`, which updates need; rename it, or put it in a folder"),
+        ("asyncio/core.py", b"", "place of MicroPython's `asyncio`"),
         ("straße.txt", b"", "rename it"),
         ("back\\slash", b"", "rename it"),
         ("a/b/c/d/e/f/g/h/i", b"", "rename it"),
         ("x" * 129, b"", "rename it"),
         ("x" * 126 + ".py", b"", "128"),
-        (".list", b"", "rename it"),
         ("APP.py", b"", "rename one"),
         ("Data", b"", "rename one"),
         ("beds/soil.mpy", mpy(), "remove the other"),
         ("beds/.twinslotignore", b"*", "move its patterns there"),
         ("broken.py", b"def main(:\n", "does not compile"),
         ("no.mpy", b"PK", "mpy-cross"),
-        (".twinslotignore", b"\xff", "no list of patterns"),
-        (".twinslotignore", b"!\n", "no list of patterns"),
+        (".twinslotignore", b"\xff", "no text in UTF-8"),
+        (".twinslotignore", b"*.md\n!\n", "line 2, '!', is no pattern"),
+        (".twinslotignore", b"***[z-a]\n", "line 1, '***[z-a]', is no pattern"),
+        ("app/__init__.py", b"", "a board would import that folder"),
     ],
 )
 def test_what_no_board_should_get_is_refused_with_the_way_out(twinslot, garden, out, name, content, said) -> None:
@@ -206,17 +218,21 @@ def test_links_and_pipes_are_refused_by_name(twinslot, garden, out) -> None:
 
 def test_folder_without_files_or_none_at_all_is_refused(twinslot, tmp_path, out) -> None:
     (tmp_path / "empty").mkdir()
-    for folder, said in ((tmp_path / "empty", "has no files"), (tmp_path / "missing", "can't read")):
+    laid(tmp_path, {"app.py": APP})
+    wrong = {"empty": "has no files", "missing": "missing is no folder", "app.py": "app.py is no folder"}
+    for folder, said in ((tmp_path / name, said) for name, said in wrong.items()):
         result = twinslot("bundle", folder, "--out", out)
         assert (result.code, said in result.err) == (3, True), result.err
 
 
 def test_more_than_a_board_can_list_or_hold_is_refused(twinslot, garden, out) -> None:
     laid(garden, {f"many/{number:0100}": b"" for number in range(60)})
-    assert "a board takes 8192" in twinslot("bundle", garden, "--out", out).err
+    advice = "Name what is not for the board in .twinslotignore"
+    result = twinslot("bundle", garden, "--out", out)
+    assert "the list of its 64 files has" in result.err and "a board takes 8192" in result.err and advice in result.err
     shutil.rmtree(garden / "many")
     laid(garden, {"large": bytes(16 << 20)})
-    assert "name what is not for the board in .twinslotignore" in twinslot("bundle", garden, "--out", out).err
+    assert advice in twinslot("bundle", garden, "--out", out).err
 
 
 @pytest.mark.parametrize(("name", "warns"), [("app.mpy", False), ("app/__init__.py", False), ("kettle.py", True)])
@@ -224,6 +240,17 @@ def test_bundle_without_an_application_is_made_with_a_warning(twinslot, tmp_path
     folder = laid(tmp_path / "kettle", {name: mpy() if name.endswith("mpy") else b""})
     result = twinslot("bundle", folder, "--out", out, "--json")
     assert (result.code, "the board's own `app` runs" in result.err) == (0, warns)
+
+
+def test_app_folder_without_its_module_is_refused(twinslot, tmp_path, out) -> None:
+    result = twinslot("bundle", laid(tmp_path / "kettle", {"app/main.py": APP}), "--out", out)
+    assert (result.code, "has no __init__.py" in result.err, out.exists()) == (3, True, False)
+
+
+@pytest.mark.parametrize(("name", "warns"), [("lib/helper.py", True), ("lib/a.txt", False), ("beds/lib/a.py", False)])
+def test_modules_where_no_import_finds_them_are_warned_of(twinslot, garden, out, name, warns) -> None:
+    result = twinslot("bundle", laid(garden, {name: b""}), "--out", out)
+    assert (result.code, "`import lib.NAME`" in result.err) == (0, warns)
 
 
 def test_arguments_that_cannot_be_are_refused(twinslot, garden, out, tmp_path, monkeypatch) -> None:
@@ -245,10 +272,13 @@ def test_bundle_is_signed_and_verified_as_what_it_is(twinslot, garden, out, tmp_
     specification.write_text('{"moist": 50}')
     ask = ("sign", out, "--app", "garden", "--version", "1.0.0", "--key", publisher)
     signed = twinslot(*ask, "--out", manifest, "--json").document
-    assert (signed["carries"], signed["sha256"], signed["chip"]) == ("a bundle", made["list_sha256"], 0)
+    told = ("a bundle", made["list_sha256"], made["chip"])
+    assert (signed["carries"], signed["list_sha256"], signed["chip"]) == told
     assert (signed["mpy"], signed["micropython"], signed["security_version"]) == (6, "1.26.0", 0)
     check = ("verify", manifest, tmp_path / "m.sig", "--key", f"{publisher}.pub", "--image")
-    assert twinslot(*check, out, "--json").document["sha256"] == made["list_sha256"]
+    assert twinslot(*check, out, "--json").document["list_sha256"] == made["list_sha256"]
+    words = twinslot(*check, out).out
+    assert "6.0 bytecode" in words and "ESP32" in words
     other = tmp_path / "other.tar.gz"
     twinslot("bundle", garden, "--out", other, "--source")
     assert "is not of" in twinslot(*check, other).err
@@ -262,6 +292,7 @@ VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "bundles.json").re
 @pytest.mark.parametrize("vector", VECTORS["good"], ids=lambda vector: vector["why"])
 def test_list_and_transfer_are_those_of_the_wire_examples(twinslot, tmp_path, out, vector) -> None:
     folder = laid(tmp_path / "files", {each["path"]: bytes.fromhex(each["content"]) for each in vector["files"]})
+    laid(folder, {".twinslotignore": b"!.*\n"})
     made = twinslot("bundle", folder, "--out", out, "--source", "--json")
     assert made.document["list_sha256"] == vector["sha256"], made.err
     assert twinslot("transfer", "build", out, "--out", tmp_path / "transfer").code == 0
@@ -276,7 +307,8 @@ def test_manifests_of_the_wire_examples_are_told_in_words(vector) -> None:
     assert told["chip"] == (None if fields["chip"] == 0xFFFF else fields["chip"])
     version = ".".join(map(str, fields["micropython"])) if any(fields["micropython"]) else None
     assert (told["mpy"], told["micropython"]) == (fields["mpy"], version)
-    for name in ("app", "version", "sequence", "security_version", "size", "sha256"):
+    assert (told["list_size"], told["list_sha256"]) == (fields["size"], fields["sha256"])
+    for name in ("app", "version", "sequence", "security_version"):
         assert told[name] == fields[name]
 
 
@@ -285,7 +317,20 @@ def test_archive_of_another_kind_is_refused_by_what_takes_bundles(twinslot, out,
         tar.add(publisher, "publisher.pem")
     asked = ("--app", "garden", "--version", "1.0.0", "--out", tmp_path / "m")
     result = twinslot("sign", out, *asked)
-    assert (result.code, "nor a bundle" in result.err) == (3, True)
+    assert (result.code, "its tar begins with 'publisher.pem', where bundle.json is" in result.err) == (3, True)
+    neither = twinslot("sign", publisher, *asked)
+    assert (neither.code, "nor a bundle" in neither.err) == (3, True)
+
+
+def test_damaged_bundle_is_called_so_by_what_takes_bundles(twinslot, garden, out, tmp_path) -> None:
+    twinslot("bundle", garden, "--out", out)
+    damaged = bytearray(out.read_bytes())
+    damaged[100] ^= 1
+    out.write_bytes(damaged)
+    to = ("--out", tmp_path / "x")
+    for asked in (("sign", out, "--app", "garden", "--version", "1.0.0", *to), ("transfer", "build", out, *to)):
+        result = twinslot(*asked)
+        assert (result.code, "its gzip is damaged" in result.err) == (3, True), result.err
 
 
 @pytest.mark.parametrize("signer", ["publisher", "server"])
@@ -297,6 +342,7 @@ def test_bundle_is_published(twinslot, signed_in, garden, out, publisher, signer
     key = ("--key", publisher) if signer == "publisher" else ()
     published = twinslot("publish", out, "--app", app, "--version", "1.0.0", *key, "--json")
     assert published.code == 0, published.err
+    assert "mpy=6.0 bytecode" in twinslot("publish", out, "--app", app, "--version", "1.0.1", *key).out
     assert (published.document["signed_by"] == "server") == (signer == "server")
     assert published.document["bundle"]["sha256"] == made["list_sha256"]
 
@@ -321,3 +367,6 @@ def test_transfer_of_a_bundle_shows_its_files_and_their_shares(twinslot, garden,
     assert (result.code, "not what the list names" in result.err) == (3, True)
     not_one = twinslot("transfer", "build", transfer, "--out", tmp_path / "x")
     assert (not_one.code, "NEW" in not_one.err) == (2, True)
+    for pair in ((transfer, out), (out, transfer), (out, out)):
+        result = twinslot("transfer", "build", *pair, "--out", tmp_path / "x")
+        assert (result.code, "give it alone" in result.err, (tmp_path / "x").exists()) == (2, True, False)

@@ -15,7 +15,7 @@ PEM = b"the certificate"
 def board(**settings: object) -> Board:
     told = dict.fromkeys(("free_bytes", "block_bytes", "free_heap"), 0) | {"version": "1.25.0", "mpy": 0x706}
     told |= {"chip": None, "files": {}, "settings": settings, "root": [], "lib": [], "year": 2000}
-    told |= {"tree": "", "in_tree": [], "on_trial": False}
+    told |= {"tree": "", "trees": {}, "on_trial": False}
     return Board.of([], told)
 
 

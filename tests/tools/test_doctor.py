@@ -13,7 +13,7 @@ import pytest
 
 from twinslot_sim import applications, bootloader, factory, nvs, partitions
 from twinslot_sim.nor import Nor
-from twinslot_tools import board_port, checkup, provision
+from twinslot_tools import board_facts, board_port, checkup, provision, provision_plan
 from twinslot_tools.board_files import board_files, starter
 
 from .boards import OnTheDesk
@@ -72,8 +72,9 @@ def test_board_with_one_slot_is_well_and_its_bundle_is_named(twinslot, configura
         result = twinslot("doctor", "--port", desk.port, "--json")
     assert crosses(result) == {}, result.out
     found = {check["name"]: (check["ok"], check["found"]) for check in result.document["checks"]}
-    assert found["slots"] == (True, "1, factory: it takes bundles and packages over the air, but no firmware")
+    assert (found["slots"][0], "one app slot (factory runs): it takes bundles" in found["slots"][1]) == (True, True)
     assert found["application"] == (True, "/app_a/app.py; the bundle in /app_a runs")
+    assert found["trees"] == (True, "/app_a")
     assert found["otadata"][0] is None
 
 
@@ -122,6 +123,36 @@ def test_files_that_hide_what_a_release_brings_are_crosses(twinslot, lying_there
         told = crosses(twinslot("doctor", "--port", desk.port, "--json"))
     assert told["application"] == "/app.py hides the `app` of the image"
     assert told["package"].startswith("/twinslot.py goes before")
+
+
+def test_file_where_a_bundle_would_come_is_a_cross(twinslot, configuration, lying_there, tmp_path) -> None:
+    files = lying_there | {"/twinslot.json": json.dumps(configuration).encode(), "/app_a": b"mine", "/app_b/a.py": b""}
+    with OnTheDesk(tmp_path / "flash", files=files) as desk:
+        told = crosses(twinslot("doctor", "--port", desk.port, "--json"))
+    assert told == {"trees": "/app_a is a file of yours, and a bundle needs a folder of that name"}
+
+
+def test_trial_is_a_row_of_its_own() -> None:
+    told = dict.fromkeys(("free_bytes", "block_bytes", "free_heap", "year"), 0)
+    told |= {"version": "1.25.0", "mpy": 0x706, "chip": None, "files": {}, "settings": None, "root": [], "lib": []}
+    board = board_facts.Board.of([], told | {"tree": "/app_a", "trees": {}, "on_trial": True})
+    found = {check.name: check.found for check in checkup.offline(board, provision_plan.plan_of(board, {}, b""), 6)}
+    assert (found["trial"], "otadata" in found) == ("/app_a is on trial", False)
+
+
+def test_folder_is_the_owners_until_a_bundle_may_have_come() -> None:
+    told = dict.fromkeys(("free_bytes", "block_bytes", "free_heap", "year"), 0)
+    told |= {"version": "1.25.0", "mpy": 0x706, "chip": None, "files": {}, "settings": None, "root": [], "lib": []}
+    told |= {"tree": "", "on_trial": False}
+    for names, files, whose in (
+        (["app.py"], {}, "/app_b"),
+        (["app.py"], {"/twinslot.json": None}, ""),
+        (["app.py", ".list"], {}, ""),
+        ([], {}, ""),
+    ):
+        trees = {"/app_b": {"names": names, "blocks": 0}}
+        found = board_facts.in_the_way(board_facts.Board.of([], told | {"trees": trees, "files": files}))
+        assert (found or ("",))[0].partition(" ")[0] == whose
 
 
 @pytest.mark.parametrize(

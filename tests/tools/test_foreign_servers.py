@@ -183,11 +183,22 @@ def test_other_conflict_is_not_tried_again(twinslot, foreign, image, publisher) 
     assert "exists already" in result.err
 
 
-@pytest.mark.parametrize(("base", "what"), [(None, "all of it, compressed"), ("ab" * 32, "what the image")])
+@pytest.mark.parametrize(
+    ("base", "what"), [(None, "at most 4321 bytes\n"), ("ab" * 32, "4321 bytes: what the image that it runs lacks\n")]
+)
 def test_explain_says_how_much_a_device_downloads(twinslot, foreign, base, what) -> None:
     offer = {"version": "1.1.0", "transfer": {"size": 4321, "base": base}}
     explained = {"offer": offer, "reason": "it is the highest", "releases": []}
     foreign(lambda method, path: (200, json.dumps(explained).encode()))
     result = twinslot("explain", "kettle-1")
     assert result.code == 0
-    assert f"it downloads 4321 bytes: {what}" in result.out
+    assert f"it downloads {what}" in result.out
+
+
+def test_chip_and_format_of_a_device_are_named(twinslot, foreign) -> None:
+    foreign(lambda method, path: (200, json.dumps(device(chip=9, mpy=0x2B06, bundle="ab")).encode()))
+    words = twinslot("device", "show", "kettle-1").out
+    assert "ESP32-S3" in words and "6.3 xtensawin" in words
+    assert twinslot("device", "show", "kettle-1", "--json").document["chip"] == 9
+    foreign(lambda method, path: (200, json.dumps(device(chip=[], mpy="x")).encode()))
+    assert twinslot("device", "show", "kettle-1").code == 0

@@ -35,9 +35,13 @@ def test_damaged_image_exits_3(twinslot, tmp_path) -> None:
 def test_one_slot_build_is_the_flash_of_a_board_that_boots_the_image(twinslot, tmp_path) -> None:
     out = tmp_path / "board.bin"
     asked = ("image", "build", "--app", "kettle", "--version", "1.1.0", "--one-slot", "--out", out)
-    assert twinslot(*asked, "--json").code == 0
+    built = twinslot(*asked, "--json").document
     with Nor(out) as nor:
         booted = bootloader.boot(nor)
+    assert (built["image_size"], built["image_sha256"]) == (booted.image.length, booted.image.sha256.hex())
     assert (booted.slot.label, booted.image.project, booted.image.version) == ("factory", "kettle", "1.1.0")
-    too_large = twinslot(*asked, "--size", 0x1F0001)
+    before = out.read_bytes()
+    again = twinslot(*asked)
+    assert (again.code, "never overwritten" in again.err, out.read_bytes() == before) == (3, True, True)
+    too_large = twinslot(*asked[:-1], tmp_path / "other.bin", "--size", 0x1F0001)
     assert (too_large.code, "more than the slot's 2031616" in too_large.err) == (3, True)

@@ -174,11 +174,13 @@ OWNERS_BOOT = b"# mine\nprint('my boot')\n"
     [
         ({"/boot.py": OWNERS_BOOT}, {}, 1, "/boot.py holds code of yours"),
         ({"/full": bytes(870_000)}, {}, 1, "KiB free, and what is to be written needs"),
+        ({"/app_b": b"mine"}, {}, 1, "/app_b is a file of yours, and a bundle needs a folder of that name: `mpremote"),
+        ({"/app_a/notes.txt": b"mine"}, {}, 1, "/app_a holds files of yours, and is emptied when a bundle comes"),
         ({}, {"TWINSLOT_GROUP_TOKEN": "0" * 32}, 4, "does not know group"),
         ({}, {"TWINSLOT_SERVER": NOBODY}, 4, "no answer from " + NOBODY),
         ({}, {"TWINSLOT_SERVER": "https://127.0.0.1:1"}, 4, "no answer from https://"),
     ],
-    ids=["boot.py of the owner", "full file system", "wrong token", "server down", "https"],
+    ids=["boot.py", "full file system", "file for a tree", "folder for a tree", "wrong token", "server down", "https"],
 )
 def test_what_cannot_be_done_leaves_the_board_as_it_was(
     twinslot, group, tmp_path, monkeypatch, files, environment, code, said
@@ -224,7 +226,9 @@ print("mine runs")
 
 def test_bundles_of_another_application_go_and_those_of_its_own_stay(twinslot, group, tmp_path) -> None:
     flash = tmp_path / "flash"
-    with OnTheDesk(flash, files={**OLD_TREE, "/main.py": KEEP_TREE_A}) as desk:
+    of_another = {"group": "another", "app": "kettle", "key": "00" * 32}
+    full = {"/app_a/table": bytes(870_000), "/twinslot.json": json.dumps(of_another).encode()}
+    with OnTheDesk(flash, files={**OLD_TREE, "/main.py": KEEP_TREE_A, **full}) as desk:
         desk.says("mine runs")
         planned = twinslot("provision", "--port", desk.port, "--group", group["id"], "--dry-run", "--json").document
         assert {"/app_a", "/app_b"} <= set(planned["remove"])
@@ -309,7 +313,7 @@ def test_board_that_cannot_run_the_package_is_told_why() -> None:
     }
     told = dict.fromkeys(("free_bytes", "block_bytes", "free_heap", "year"), 0)
     told |= {"version": "1.25.0", "mpy": 0x706, "chip": chip, "files": {}, "settings": None, "root": [], "lib": []}
-    told |= {"tree": "", "in_tree": [], "on_trial": False}
+    told |= {"tree": "", "trees": {}, "on_trial": False}
     board = Board.of([], told)
     assert unfit(board, 6) is None
     assert "bytecode of version 6" in (unfit(board, 7) or "")

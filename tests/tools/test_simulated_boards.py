@@ -103,6 +103,14 @@ def test_board_from_the_shop_needs_no_group_and_has_nothing_but_a_prompt(twinslo
     assert (again.code, again.document["device"], again.document["version"]) == (0, None, None)
 
 
+def test_slots_of_a_flash_that_is_there_stay_and_that_is_said(twinslot, tmp_path) -> None:
+    for slots, says in (((), True), (("--one-slot",), False)):
+        flash = ("--flash", tmp_path / f"flash-{len(slots)}", "--timeout", 1, "--json")
+        assert twinslot("sim", *flash, *slots).code == 0
+        again = twinslot("sim", *flash, "--one-slot")
+        assert (again.code, "keeps its two slots" in again.err) == (0, says)
+
+
 def test_file_that_is_no_flash_exits_3_and_is_not_touched(twinslot, board, tmp_path) -> None:
     (tmp_path / "flash").write_bytes(b"precious")
     result = twinslot("sim", *board, "--timeout", 10, "--json")

@@ -6,7 +6,7 @@ from typing import Any
 import semver
 
 from twinslot_sim import otadata
-from twinslot_tools.firmware_file import CHIPS
+from twinslot_tools.firmware_file import chip_name
 
 OLDEST = (1, 21)
 """The first MicroPython whose builds undo an image that does not prove itself (sdkconfig.base, rollback)."""
@@ -18,7 +18,8 @@ class Board:
     """`files` are those that matter here, path → what there is to know, None for a folder; `settings` its
     configuration, empty for none, with the hash of its key and without a password; `modules` the built-in and frozen
     ones; `mpy` is the version of the bytecode that it runs. `slots` are the sizes of both app slots in bytes, empty
-    for a board with one; `tree` the folder of the bundle that runs, empty for none, and `in_tree` what lies in it."""
+    for a board with one; `tree` the folder of the bundle that runs, empty for none. `trees` are the folders of bundles
+    that are there: the `names` in each, and how many `blocks` come free with it; None for a file of that name."""
 
     chip: str
     micropython: str
@@ -35,7 +36,7 @@ class Board:
     root: tuple[str, ...]
     lib: tuple[str, ...]
     tree: str
-    in_tree: tuple[str, ...]
+    trees: dict[str, dict[str, Any] | None]
     free_bytes: int
     block_bytes: int
     free_heap: int
@@ -48,7 +49,7 @@ class Board:
         sizes = {row["label"]: row["size"] for row in chip["partitions"] if row["type"] == 0}
         number = chip["id"]
         return cls(
-            chip=CHIPS[number][0] if number in CHIPS else f"chip {number}" if told["chip"] else "",
+            chip=chip_name(number) if told["chip"] else "",
             micropython=told["version"],
             mpy=told["mpy"] & 0xFF,
             unique_id=chip["unique_id"],
@@ -63,7 +64,7 @@ class Board:
             root=tuple(told["root"]),
             lib=tuple(told["lib"]),
             tree=told["tree"],
-            in_tree=tuple(told["in_tree"]),
+            trees=dict(sorted(told["trees"].items())),
             free_bytes=told["free_bytes"],
             block_bytes=told["block_bytes"],
             free_heap=told["free_heap"],
@@ -83,7 +84,8 @@ class Board:
     @property
     def app_in_tree(self) -> str | None:
         """The path of the application that a bundle brought, which goes before all others, None without one."""
-        return self._app_in((self.tree, self.in_tree))
+        there = self.trees.get(self.tree)
+        return self._app_in((self.tree, tuple(there["names"]))) if there else None
 
     @staticmethod
     def _app_in(*places: tuple[str, tuple[str, ...]]) -> str | None:
@@ -127,6 +129,18 @@ def one_slot(board: Board) -> str:
     )
 
 
+def in_the_way(board: Board) -> tuple[str, str] | None:
+    """What of the owner's lies where bundles come, and what to do; None for nothing. A folder is Twinslot's when a
+    bundle lies in it whole, or the board was provisioned before, so that one may be on its way."""
+    for path, there in board.trees.items():
+        hint = f"`mpremote cp -r :{path[1:]} . + rm -r :{path[1:]}` moves it here"
+        if there is None:
+            return f"{path} is a file of yours, and a bundle needs a folder of that name", hint
+        if there["names"] and ".list" not in there["names"] and "/twinslot.json" not in board.files:
+            return f"{path} holds files of yours, and is emptied when a bundle comes", hint
+    return None
+
+
 def unfit(board: Board, mpy: int) -> str | None:
     """Why the board can't be provisioned as it is, and what to do; None when it can. The first reason counts."""
     if reason := too_old(board, mpy):
@@ -143,6 +157,8 @@ def unfit(board: Board, mpy: int) -> str | None:
             "that hangs. Move your code into /main.py or your application, delete /boot.py "
             "(`mpremote cp :boot.py . + rm :boot.py` keeps a copy here), and run the command again"
         )
+    if found := in_the_way(board):
+        return f"{found[0]}: {found[1]}. Then run the command again"
     return None
 
 

@@ -10,7 +10,7 @@ import json
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from twinslot_tools import manifests
 from twinslot_tools.board_files import compiled
@@ -28,7 +28,8 @@ _ADVICE = {
     "boot": "the board's boot.py ends the trial of what hangs, so no update replaces it: move the code into app.py",
     "twinslot": "the device package is put on a board by `twinslot provision` alone: leave it out, or rename it",
 }
-"""The first part of a path that no board takes → why, and what to do."""
+"""The module that no board takes → why, and what to do."""
+_NOT_FOR_THE_BOARD = f"Name what is not for the board in {IGNORE_FILE}"
 _NO_ARCHITECTURE = "invalid arch"  # says mpy-cross
 _NATIVE = "; native code is for one kind of chip: give --chip"
 
@@ -59,6 +60,11 @@ class Bundle:
     def has_app(self) -> bool:
         """Whether it brings the module `app`, which a board's main.py starts."""
         return any(file.path in ("app.py", "app.mpy") or file.path.startswith("app/") for file in self.files)
+
+    @property
+    def has_lib(self) -> bool:
+        """Whether it brings modules in lib/, where a board does not look for them."""
+        return any(file.path.startswith("lib/") and file.path.endswith((".py", ".mpy")) for file in self.files)
 
 
 def bundle_of(
@@ -92,23 +98,35 @@ def bundle_of(
 
 def _check(folder: Path, sources: Mapping[str, Path]) -> None:
     """Nothing is among them that no board takes, or should get; raises `BadFile`."""
+    manifests.check_size(folder, list(sources), f". {_NOT_FOR_THE_BOARD}")
     size_bytes = sum(path.stat().st_size for path in sources.values())
     if size_bytes > manifests.CONTENT_LIMIT_BYTES:
         raise BadFile(
             f"{folder}: its files have {size_bytes} bytes, and those of a bundle up to "
-            f"{manifests.CONTENT_LIMIT_BYTES}: name what is not for the board in {IGNORE_FILE}"
+            f"{manifests.CONTENT_LIMIT_BYTES}. {_NOT_FOR_THE_BOARD}"
         )
     for name, path in sources.items():
-        first, *others = name.split("/")
-        first = (first if others else PurePosixPath(first).stem).lower()
         if path.name == CONFIG_NAME:
             raise BadFile(f"{path} is a board's configuration, with its key, and belongs to that board: remove it")
-        if first in _ADVICE:
-            raise BadFile(f"{path} is for no bundle: {_ADVICE[first]}")
+        if advice := _ADVICE.get(manifests.module(name)):
+            raise BadFile(f"{path} is for no bundle: {advice}")
         manifests.check_path(path, name)
         if name.endswith(".py") and name[:-3] + ".mpy" in sources:
             raise BadFile(f"{path} lies beside {name[:-3]}.mpy, and a board would run one of them: remove the other")
     manifests.check_apart(folder, list(sources))
+    _check_app(folder, sources)
+
+
+def _check_app(folder: Path, sources: Mapping[str, Path]) -> None:
+    """What lies there of the module `app` is what a board imports by that name; raises `BadFile`."""
+    if not any(name.startswith("app/") for name in sources):
+        return
+    if file := next((name for name in ("app.py", "app.mpy") if name in sources), None):
+        raise BadFile(
+            f"{folder / file} lies beside app/, and a board would import that folder: remove one, or rename it"
+        )
+    if not sources.keys() & {"app/__init__.py", "app/__init__.mpy"}:
+        raise BadFile(f"{folder / 'app'} has no __init__.py: that is where the module `app` has its `main()`")
 
 
 def _bundled(name: str, path: Path, architecture: str | None, *, keeps_source: bool) -> BundledFile:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from twinslot_tools.board_facts import Board, too_old
+from twinslot_tools.board_facts import Board, in_the_way, one_slot, too_old
 from twinslot_tools.provision_plan import CONFIG, MAIN, PACKAGE, Plan
 
 LEAST_FREE_BYTES = 64 * 1024
@@ -32,6 +32,7 @@ def offline(board: Board, plan: Plan, mpy: int) -> list[Check]:
         _package(board, plan),
         _start(board, plan),
         _application(board),
+        _trees(board),
         _enough("space", board.free_bytes, LEAST_FREE_BYTES, "remove files of yours, as with `mpremote rm :FILE`"),
         _enough("heap", board.free_heap, LEAST_HEAP_BYTES, "an update may find too little; boot.py keeps it in use"),
         _clock(board),
@@ -92,7 +93,7 @@ def _micropython(board: Board, mpy: int) -> Check:
 
 def _slots(board: Board) -> Check:
     if not board.takes_firmware:
-        return Check("slots", True, f"1, {board.running}: it takes bundles and packages over the air, but no firmware")
+        return Check("slots", True, one_slot(board))
     sizes = " and ".join(f"{size // 1024} KiB" for size in board.slots)
     return Check("slots", True, f"{sizes}, {board.running} runs")
 
@@ -100,7 +101,7 @@ def _slots(board: Board) -> Check:
 def _otadata(board: Board) -> Check:
     if board.on_trial:
         hint = "it is over within minutes; then ask again"
-        return Check("otadata", False, f"{board.tree or board.running} is on trial", hint)
+        return Check("trial", False, f"{board.tree or board.running} is on trial", hint)
     if not board.takes_firmware:
         return Check("otadata", None, "not looked at: there is no second slot to go to")
     if board.boots != board.running:
@@ -143,6 +144,12 @@ def _application(board: Board) -> Check:
     if not file and not frozen:
         return Check("application", False, "there is no module `app`", f"copy one there, or {_AGAIN} for a first one")
     return Check("application", True, "frozen in the image" if frozen else str(file))
+
+
+def _trees(board: Board) -> Check:
+    if found := in_the_way(board):
+        return Check("trees", False, *found)
+    return Check("trees", True, " and ".join(board.trees) or "none: no bundle came yet")
 
 
 def _enough(name: str, there_bytes: int, least_bytes: int, hint: str) -> Check:

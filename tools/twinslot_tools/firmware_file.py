@@ -36,9 +36,14 @@ XTENSA = (0, 2, 9)
 """The chips whose processor is no RISC-V."""
 
 
-def plain(chip_name: str) -> str:
+def chip_name(chip: int) -> str:
+    """What people call the chip of that id."""
+    return CHIPS[chip][0] if chip in CHIPS else f"chip {chip}"
+
+
+def plain(name: str) -> str:
     """The chip's name as esptool and our options have it, such as esp32s3."""
-    return chip_name.lower().replace("-", "")
+    return name.lower().replace("-", "")
 
 
 DOWNLOADS = "https://micropython.org/download"

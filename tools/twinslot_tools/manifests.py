@@ -3,30 +3,35 @@ may name: from what a publisher has, and into words. They are made and read by t
 signed here is what it takes."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from twinslot_host.domain import bundle, bundle_archive, manifest, mpy
+from twinslot_host.domain import bundle, bundle_archive, manifest, mpy, paths
 from twinslot_host.domain.bundle import BundleError
-from twinslot_host.domain.manifest import BOTH, BUNDLE, BUNDLE_BOTH, BUNDLES, CHIP_ANY, IMAGE, SPECIFICATION, Manifest
+from twinslot_host.domain.manifest import (
+    BOTH,
+    BUNDLE,
+    BUNDLE_AND_SPECIFICATION,
+    BUNDLES,
+    CHIP_ANY,
+    IMAGE,
+    KINDS,
+    SPECIFICATION,
+    Manifest,
+)
 from twinslot_host.domain.signature import fingerprint
 from twinslot_tools.errors import BadFile
+from twinslot_tools.firmware_file import chip_name
 from twinslot_tools.signing import ImageFacts
 
 KEYS_LIMIT = manifest.KEYS_LIMIT
 CONTENT_LIMIT_BYTES = bundle_archive.CONTENT_LIMIT_BYTES
-mpy_fits, mpy_named, is_bundle = mpy.fits, mpy.named, bundle_archive.looks_like_a_bundle
+mpy_fits, mpy_named, module, is_bundle = mpy.fits, mpy.named, paths.module, bundle_archive.is_gzip
 
 _NO_IMAGE = ImageFacts(CHIP_ANY, 0, 0, bytes(32))
-_WHAT = {
-    IMAGE: "an image",
-    SPECIFICATION: "a specification",
-    BOTH: "an image and a specification",
-    BUNDLE: "a bundle",
-    BUNDLE_BOTH: "a bundle and a specification",
-}
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,6 @@ class BundleFacts(ImageFacts):
     def only_chip(self) -> int | None:
         """The chip that it is for, None for any."""
         return None if self.chip == CHIP_ANY else self.chip
-
-    @property
-    def mpy_name(self) -> str | None:
-        """The format of its `.mpy` files in words, None for any."""
-        return mpy.named(self.mpy) if self.mpy else None
 
     @property
     def micropython_version(self) -> str | None:
@@ -68,8 +68,14 @@ def bundle_facts(path: Path, data: bytes) -> BundleFacts:
 
 def check_path(path: Path, name: str) -> None:
     """A board takes the file at `path` under that name; raises `BadFile`."""
-    with _refused(path, "; rename it"):
+    with _refused(path):
         bundle.checked_path(name)
+
+
+def check_size(folder: Path, names: Sequence[str], advice: str) -> None:
+    """A board can list so many files, with paths so long; raises `BadFile`."""
+    with _refused(folder, advice):
+        bundle.check_size(names)
 
 
 def check_apart(folder: Path, names: Sequence[str]) -> None:
@@ -115,22 +121,22 @@ def encoded(
     """The bytes to sign, for an image or a bundle, a specification, or one of the former with the latter."""
     file = facts or _NO_IMAGE
     bundled = file if isinstance(file, BundleFacts) else None
-    alone, both = (BUNDLE, BUNDLE_BOTH) if bundled else (IMAGE, BOTH)
+    alone, both = (BUNDLE, BUNDLE_AND_SPECIFICATION) if bundled else (IMAGE, BOTH)
     of_release = Manifest(
-        app,
-        version,
-        sequence,
-        file.security_version,
-        file.chip,
-        file.size_bytes,
-        file.sha256,
-        alone if specification is None else both if facts else SPECIFICATION,
-        len(specification or b""),
-        b"" if specification is None else hashlib.sha256(specification).digest(),
-        keys.added,
-        tuple(fingerprint(modulus) for modulus in keys.retired),
-        bundled.mpy if bundled else 0,
-        bundled.micropython if bundled else (0, 0, 0),
+        app=app,
+        version=version,
+        sequence=sequence,
+        security_version=file.security_version,
+        chip=file.chip,
+        size_bytes=file.size_bytes,
+        sha256=file.sha256,
+        kind=alone if specification is None else both if facts else SPECIFICATION,
+        specification_size_bytes=len(specification or b""),
+        specification_sha256=b"" if specification is None else hashlib.sha256(specification).digest(),
+        added=keys.added,
+        retired=tuple(fingerprint(modulus) for modulus in keys.retired),
+        mpy=bundled.mpy if bundled else 0,
+        micropython=bundled.micropython if bundled else (0, 0, 0),
     )
     return manifest.encode(of_release)
 
@@ -141,12 +147,13 @@ def told(data: bytes) -> dict[str, object]:
         found = manifest.decode(data)
     except manifest.ManifestError as error:
         raise BadFile(f"that is no manifest: {str(error).removeprefix('manifest: ')}") from error
-    facts: dict[str, object] = {"carries": _WHAT[found.kind], "app": found.app, "version": found.version}
+    facts: dict[str, object] = {"carries": KINDS[found.kind], "app": found.app, "version": found.version}
     facts["sequence"] = found.sequence
     if found.kind != SPECIFICATION:
         chip = None if found.chip == CHIP_ANY else found.chip
         facts |= {"chip": chip, "security_version": found.security_version}
-        facts |= {"size": found.size_bytes, "sha256": found.sha256.hex()}
+        of_list = "list_" if found.kind in BUNDLES else ""
+        facts |= {f"{of_list}size": found.size_bytes, f"{of_list}sha256": found.sha256.hex()}
     if found.kind in BUNDLES:
         micropython = mpy.version_text(found.micropython) if any(found.micropython) else None
         facts |= {"mpy": found.mpy, "micropython": micropython}
@@ -157,3 +164,15 @@ def told(data: bytes) -> dict[str, object]:
         added = [fingerprint(modulus) for modulus in found.added]
         facts |= {"keys_added": added, "keys_retired": list(found.retired)}
     return facts
+
+
+def in_words(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of a device or a release, its bundle's too, for people: a chip and a format of `.mpy` files by name."""
+    words = dict(facts)
+    if isinstance(words.get("bundle"), dict):
+        words["bundle"] = in_words(words["bundle"])
+    if isinstance(words.get("chip"), int):
+        words["chip"] = chip_name(words["chip"])
+    if isinstance(words.get("mpy"), int):
+        words["mpy"] = mpy.named(words["mpy"]) if words["mpy"] else "any"
+    return words

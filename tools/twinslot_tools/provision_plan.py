@@ -14,7 +14,6 @@ NEW_CONFIG = "/twinslot.new"
 CA = "/twinslot-ca.pem"
 MAIN = "/main.py"
 PACKAGE = "/lib/twinslot"
-TREES = ("/app_a", "/app_b")
 STARTER = "/lib/app.py"
 """In /lib, where an `app` that a release brings goes before it; one in the root would go before the release's."""
 _SPARE_BLOCKS = 8
@@ -57,7 +56,7 @@ def plan_of(board: Board, files: Mapping[str, bytes], starter: bytes, *, stays: 
     strange = [path for path in board.files if path.startswith(PACKAGE + "/") and path not in files]
     if NEW_CONFIG[1:] in board.root:
         strange.append(NEW_CONFIG)
-    trees = [] if stays else [path for path in TREES if path[1:] in board.root]
+    trees = [] if stays else list(board.trees)
     removes = tuple(sorted([*strange, *trees], reverse=True))
     return Plan(writes, tuple(folders), removes, keeps_main, ends_tree=bool(trees))
 
@@ -65,16 +64,18 @@ def plan_of(board: Board, files: Mapping[str, bytes], starter: bytes, *, stays: 
 def check_space(board: Board, plan: Plan) -> None:
     """The plan's files fit into the board's file system; raises BoardFailed, with the figures, when they don't.
 
-    A file that is replaced takes room beside the old one until it is closed.
+    A file that is replaced takes room beside the old one until it is closed. Bundles that go do so before.
     """
     block = board.block_bytes
     sizes = [-(-len(content) // block) for content in plan.writes.values()]
     old = [-(-_size(board.files.get(path)) // block) for path in plan.writes]
     grows = sum(max(0, new - before) for new, before in zip(sizes, old, strict=True))
     needed_bytes = (grows + max(sizes, default=0) + 2 * len(plan.folders) + _SPARE_BLOCKS) * block
-    if plan.writes and needed_bytes > board.free_bytes:
+    gone = [there for path, there in board.trees.items() if there and path in plan.removes]
+    free_bytes = board.free_bytes + sum(there["blocks"] for there in gone) * block
+    if plan.writes and needed_bytes > free_bytes:
         raise BoardFailed(
-            f"the board's file system has {board.free_bytes // 1024} KiB free, and what is to be written needs "
+            f"the board's file system has {free_bytes // 1024} KiB free, and what is to be written needs "
             f"{needed_bytes // 1024} KiB; nothing was written. Remove files of yours, as with `mpremote rm :FILE`"
         )
 

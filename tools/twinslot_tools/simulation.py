@@ -154,6 +154,17 @@ def table(*, one_slot: bool) -> Sequence[Partition]:
     return partitions.MICROPYTHON_4MIB if one_slot else partitions.MICROPYTHON_4MIB_OTA
 
 
+def has_two_slots(flash: Path) -> bool:
+    """Whether a flash lies there with the table of two slots."""
+    rows = partitions.build(table(one_slot=False))
+    try:
+        with flash.open("rb") as file:
+            file.seek(partitions.TABLE_OFFSET)
+            return file.read(len(rows)) == rows
+    except OSError:
+        return False  # none, or what is told when it is to be run
+
+
 def shop_fresh(flash: Path, *, one_slot: bool) -> BinaryIO:
     """`flash` is there, and no other simulator runs it until the result, a lock, closes.
 

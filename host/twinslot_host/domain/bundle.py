@@ -18,6 +18,10 @@ from twinslot_host.errors import Invalid
 
 LIST_LIMIT_BYTES = 8192
 RESERVED = ("twinslot", "boot", "main")  # they decide whether a board can still be reached
+IMPORTED = (  # by them, from MicroPython; a bundle's modules would go before its own
+    "_asyncio array asyncio binascii builtins deflate errno esp32 gc hashlib io json machine micropython network"
+    " ntptime os select socket ssl struct sys time tls"
+)
 LIST_NAME = ".list"  # where a board keeps the list itself
 
 _HEAD = struct.Struct("<4sBBH")
@@ -41,15 +45,10 @@ class Entry:
 
 def encode(entries: Sequence[Entry]) -> bytes:
     """The list of these files. Raises BundleError, naming the path, for what no board takes."""
+    check_size([each.path for each in entries])
     _check(entries)
     rows = (_ROW.pack(each.size_bytes, each.sha256, len(each.path)) + each.path.encode() for each in entries)
-    data = _HEAD.pack(_MAGIC, _FORMAT, 0, len(entries)) + b"".join(rows)
-    if len(data) > LIST_LIMIT_BYTES:
-        raise BundleError(
-            f"bundle: the list of its {len(entries)} files has {len(data)} bytes, and a board takes {LIST_LIMIT_BYTES};"
-            " fewer files, or shorter paths, make it smaller"
-        )
-    return data
+    return _HEAD.pack(_MAGIC, _FORMAT, 0, len(entries)) + b"".join(rows)
 
 
 def decode(data: bytes) -> tuple[Entry, ...]:
@@ -78,8 +77,24 @@ def checked_path(path: str) -> str:
     if reason is None and path.partition("/")[0].lower() == LIST_NAME:
         reason = f"no board takes {path!r}; there lies the list itself"
     if reason is not None:
-        raise BundleError(f"bundle: {reason}")
+        raise BundleError(f"bundle: {reason}; rename it")
+    name = paths.module(path)
+    if name in IMPORTED.split():
+        raise BundleError(
+            f"bundle: {path!r} would take the place of MicroPython's `{name}`, which updates need; rename it, or put it"
+            " in a folder"
+        )
     return path
+
+
+def check_size(names: Sequence[str]) -> None:
+    """A board takes the list of files with these paths, for its size. Raises BundleError."""
+    size_bytes = _HEAD.size + sum(_ROW.size + len(name) for name in names)
+    if size_bytes > LIST_LIMIT_BYTES:
+        raise BundleError(
+            f"bundle: the list of its {len(names)} files has {size_bytes} bytes, and a board takes {LIST_LIMIT_BYTES};"
+            " fewer files, or shorter paths, make it smaller"
+        )
 
 
 def check_apart(names: Sequence[str]) -> None:

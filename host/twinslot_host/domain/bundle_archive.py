@@ -30,14 +30,16 @@ CONTENT_LIMIT_BYTES = 16 * 1024 * 1024  # of all files together
 _FORMAT = 1
 _DESCRIPTION_LIMIT_BYTES = 64 * 1024
 _ARCHIVE_LIMIT_BYTES = CONTENT_LIMIT_BYTES + 1024 * 1024  # with the headers, the padding and the description
-_LOOK_BYTES = 64 * 1024  # of the archive, which tell the name of its first member
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP = 31  # for zlib: with gzip's head and checksum
 _MEMBERS = {"format", "chip", "mpy", "micropython", "security_version", "files"}
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_TOO_LARGE = f"bundle: its files have more than {CONTENT_LIMIT_BYTES} bytes"
 _MADE = "`twinslot bundle` makes good ones"
 _DAMAGED = (tarfile.TarError, ValueError, OverflowError, RecursionError)  # that tarfile raises
+
+
+class NoBundle(BundleError):
+    """It is whole, and something else."""
 
 
 @dataclass(frozen=True)
@@ -58,57 +60,48 @@ def is_gzip(data: bytes) -> bool:
     return data.startswith(_GZIP_MAGIC)
 
 
-def looks_like_a_bundle(data: bytes) -> bool:
-    """Whether whoever sent this meant a bundle: a gzip of a tar that begins with `bundle.json`."""
-    if not is_gzip(data):
-        return False
-    try:
-        beginning = zlib.decompressobj(_GZIP).decompress(data, _LOOK_BYTES)
-        with _opened(beginning) as archive:
-            first = archive.next()
-    except (zlib.error, *_DAMAGED):
-        return False
-    return first is not None and first.name == NAME
-
-
 def parse(data: bytes) -> Bundle:
-    """The bundle of that archive. Raises BundleError when a board would not take it, or it is not whole."""
+    """The bundle of that gzip. Raises NoBundle when it is not meant as one, and BundleError when it is damaged, or no
+    board would take it."""
+    content, following_bytes = _decompressed(data)
     try:
-        with _opened(_decompressed(data)) as archive:
-            return _bundle(archive)
+        archive = tarfile.TarFile(fileobj=io.BytesIO(content))
+        first = archive.next()
+    except _DAMAGED as error:
+        raise NoBundle(f"bundle: it holds no tar ({error}); {_MADE}") from None
+    if first is None or first.name != NAME:
+        begins = "is empty" if first is None else f"begins with {first.name[:80]!r}"
+        raise NoBundle(f"bundle: its tar {begins}, where {NAME} is to come first; {_MADE}")
+    if len(content) == _ARCHIVE_LIMIT_BYTES:
+        raise BundleError(
+            f"bundle: its archive has {_ARCHIVE_LIMIT_BYTES} bytes or more; make its files fewer or smaller"
+        )
+    if following_bytes:
+        raise BundleError(f"bundle: {following_bytes} bytes follow the end of its gzip; {_MADE}")
+    try:
+        return _bundle(archive, first)
     except _DAMAGED as error:
         raise BundleError(f"bundle: its tar is damaged ({error}); {_MADE}") from None
 
 
-def _opened(data: bytes) -> tarfile.TarFile:
-    return tarfile.open(fileobj=io.BytesIO(data), mode="r:")
-
-
-def _decompressed(data: bytes) -> bytes:
+def _decompressed(data: bytes) -> tuple[bytes, int]:
+    """What the gzip holds, up to the limit, and how many bytes follow it. Raises BundleError when it is damaged."""
     work = zlib.decompressobj(_GZIP)
     try:
         content = work.decompress(data, _ARCHIVE_LIMIT_BYTES)
     except zlib.error as error:
         raise BundleError(f"bundle: its gzip is damaged ({error}); copy or build it again") from None
-    if len(content) == _ARCHIVE_LIMIT_BYTES:
-        raise BundleError(_TOO_LARGE)
-    if not work.eof:
+    if len(content) < _ARCHIVE_LIMIT_BYTES and not work.eof:
         raise BundleError("bundle: its gzip ends early; copy or build it again")
-    if work.unused_data:
-        raise BundleError(f"bundle: {len(work.unused_data)} bytes follow the end of its gzip; {_MADE}")
-    return content
+    return content, len(work.unused_data)
 
 
-def _bundle(archive: tarfile.TarFile) -> Bundle:
-    first = archive.next()
-    if first is None or first.name != NAME:
-        begins = "is empty" if first is None else f"begins with {first.name[:80]!r}"
-        raise BundleError(f"bundle: its tar {begins}, where {NAME} is to come first; {_MADE}")
+def _bundle(archive: tarfile.TarFile, first: tarfile.TarInfo) -> Bundle:
     told = _description(_content(archive, first, _DESCRIPTION_LIMIT_BYTES))
     entries = tuple(_entries(told["files"]))
     listing = bundle.encode(entries)
     if sum(each.size_bytes for each in entries) > CONTENT_LIMIT_BYTES:
-        raise BundleError(_TOO_LARGE)
+        raise BundleError(f"bundle: its files have more than {CONTENT_LIMIT_BYTES} bytes")
     contents = tuple(_checked_content(archive, each) for each in entries)
     extra = archive.next()
     if extra is not None:

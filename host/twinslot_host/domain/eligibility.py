@@ -9,7 +9,7 @@ from twinslot_host.domain.filters import Filter, Subject, matches
 from twinslot_host.domain.image import chip_name
 from twinslot_host.domain.manifest import TRUSTED_LIMIT
 from twinslot_host.domain.mpy import MicroPython
-from twinslot_host.domain.release import SERVER, File, Listing, Release
+from twinslot_host.domain.release import SERVER, BundleFacts, File, Release
 from twinslot_host.domain.signature import fingerprint
 from twinslot_host.domain.versions import parsed
 
@@ -195,17 +195,17 @@ def _unbootable_reason(device: Device, carried: File) -> str | None:
         return f"it is for the {chip_name(carried.chip)}, and the device is an {chip_name(device.chip)}"
     if carried.is_image and carried.size_bytes > device.slot_size_bytes:
         return f"its {carried.size_bytes} bytes do not fit the device's slot of {device.slot_size_bytes} bytes"
-    return None if carried.listing is None else _unloadable_reason(device, carried.listing)
+    return None if carried.bundle is None else _unloadable_reason(device, carried.bundle)
 
 
-def _unloadable_reason(device: Device, listing: Listing) -> str | None:
+def _unloadable_reason(device: Device, bundle: BundleFacts) -> str | None:
     """Why the device's MicroPython can't run the bundle's files; None when it can."""
     if device.mpy is None or device.micropython is None:
         return "the device's own package is too old for bundles"
-    if not formats.fits(listing.mpy, device.mpy):
-        needed, has = formats.named(listing.mpy), formats.named(device.mpy)
+    if not formats.fits(bundle.mpy, device.mpy):
+        needed, has = formats.named(bundle.mpy), formats.named(device.mpy)
         return f"its .mpy files are of the format {needed}, and the device loads {has}"
-    if listing.micropython > device.micropython:
-        needed, has = formats.version_text(listing.micropython), formats.version_text(device.micropython)
+    if bundle.micropython > device.micropython:
+        needed, has = formats.version_text(bundle.micropython), formats.version_text(device.micropython)
         return f"it needs MicroPython {needed}, and the device has {has}"
     return None

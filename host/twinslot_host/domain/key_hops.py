@@ -7,36 +7,31 @@ for its own sake. Of changes that can't be made both, the one that was signed fi
 take now is waited for.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from semver import Version
 
 from twinslot_host.domain.graph import Graph, Way
-from twinslot_host.domain.kind_hops import other_kind_first
 from twinslot_host.domain.manifest import TRUSTED_LIMIT
 from twinslot_host.domain.release import Release
 
 
-def way_from(
+def keys_first(
+    way: Way,
+    ways: Mapping[str, Release],
     current: Version,
     trusted: Collection[str],
     group: Collection[str],
     retired: Collection[str],
-    takeable: Sequence[Release],
     fitting: Sequence[Release],
-) -> Way | None:
-    """How a device that runs `current` and trusts those signers goes on; None when no way leads anywhere.
+) -> Way:
+    """The way to the change of keys that would be lost by this one; or this one.
 
-    `group` are the signers whom its group trusts now, `retired` those whom that does not trust any more. The device may
-    take each of the `takeable`, the graph aside, and each of the `fitting`, once it trusts the signers; both go from
-    the highest version down.
+    `ways` are those of the device, which runs `current` and trusts those signers. `group` are the signers whom its
+    group trusts now, `retired` those whom that does not trust any more. The device may take each of the `fitting`, the
+    graph aside, once it trusts the signers; they go from the highest version down.
     """
-    now, graph = Graph(takeable), Graph(fitting)
-    ways = now.ways(current)
-    way = next((Way(ways[each.version], each) for each in takeable if each.version in ways), None)
-    if way is None:
-        return None
-    way = other_kind_first(way, now, ways, takeable)
+    graph = Graph(fitting)
     reached = graph.ways(current)
     changes = sorted((each for each in fitting if each.key_change and each.version in reached), key=_signed)
     best, kept = _after(trusted, changes), graph.within_reach(way.hop)

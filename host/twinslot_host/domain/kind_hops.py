@@ -17,10 +17,7 @@ def other_kind_first(way: Way, graph: Graph, ways: Mapping[str, Release], takeab
 
     `ways` are those of the device through the graph of the `takeable`, which go from the highest version down.
     """
-    carried = way.end.carried
-    if carried is None:
-        return way
-    others = (each for each in takeable if each.carried is not None and each.carried.is_image != carried.is_image)
+    others = (each for each in takeable if each.carries_other(way.end))
     other = next((each for each in others if each.version in ways), None)
     if other is None or way.end.version not in graph.within_reach(other):
         return way

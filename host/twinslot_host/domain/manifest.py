@@ -30,8 +30,15 @@ from twinslot_host.domain.signature import KEY_BYTES, fingerprint
 from twinslot_host.domain.versions import parsed
 from twinslot_host.errors import Invalid
 
-IMAGE, SPECIFICATION, BOTH, BUNDLE, BUNDLE_BOTH = 0, 1, 2, 8, 10  # the kinds
-IMAGES, BUNDLES = (IMAGE, BOTH), (BUNDLE, BUNDLE_BOTH)
+IMAGE, SPECIFICATION, BOTH, BUNDLE, BUNDLE_AND_SPECIFICATION = 0, 1, 2, 8, 10  # the kinds
+KINDS = {
+    IMAGE: "an image",
+    SPECIFICATION: "a specification",
+    BOTH: "an image and a specification",
+    BUNDLE: "a bundle",
+    BUNDLE_AND_SPECIFICATION: "a bundle and a specification",
+}
+IMAGES, BUNDLES = (IMAGE, BOTH), (BUNDLE, BUNDLE_AND_SPECIFICATION)
 TRUSTED_LIMIT = 4  # keys that a device trusts after a change
 KEYS_LIMIT = 3  # that one release adds; as many again that it retires
 CHIP_ANY = 0xFFFF
@@ -42,7 +49,7 @@ _BUNDLE = struct.Struct("<H3B")
 _MAGIC = b"TWSM"
 _FORMAT = 1
 _NO_IMAGE = (CHIP_ANY, 0, 0, bytes(32))  # chip, security version, size and SHA-256 of kind 1
-_SPECIFIED = (SPECIFICATION, BOTH, BUNDLE_BOTH)
+_SPECIFIED = (SPECIFICATION, BOTH, BUNDLE_AND_SPECIFICATION)
 _TEXT_LIMIT_BYTES = 64
 _KEYS = 4  # of the kind's byte
 _DIGEST_BYTES = 32
@@ -117,7 +124,7 @@ def decode(data: bytes) -> Manifest:
         raise ManifestError("manifest: it is too short")
     magic, layout, kind, chip, sequence, security, size_bytes, sha256 = _FIXED.unpack_from(data)
     keys, kind = kind & _KEYS, kind & ~_KEYS
-    if magic != _MAGIC or layout != _FORMAT or kind not in (*IMAGES, SPECIFICATION, *BUNDLES):
+    if magic != _MAGIC or layout != _FORMAT or kind not in KINDS:
         raise ManifestError(
             "manifest: it is not of format 1, and of a kind that is known; sign with this version's tools"
         )

@@ -16,9 +16,15 @@ def refusal(path: str, reserved: Collection[str]) -> str | None:
     parts = path.split("/")
     if len(parts) > DEPTH_LIMIT or any(part in ("", ".", "..") for part in parts):
         return f"{path!r} is no relative path of at most {DEPTH_LIMIT} parts, none empty, '.' or '..'"
-    if (parts[0] if len(parts) > 1 else parts[0].rpartition(".")[0] or parts[0]).lower() in reserved:
+    if module(path) in reserved:
         return f"no board takes {path!r}; {', '.join(reserved)} are names of its own"
     return None
+
+
+def module(path: str) -> str:
+    """The top-level module that the file belongs to, in lower case."""
+    first, slash, _ = path.partition("/")
+    return (first if slash else first.rpartition(".")[0] or first).lower()
 
 
 def clash(path: str, others: Iterable[str]) -> str | None:

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from twinslot_host.domain.json_values import is_object
-from twinslot_host.domain.manifest import BOTH, BUNDLE, BUNDLE_BOTH, CHIP_ANY, IMAGE, SPECIFICATION, Manifest
+from twinslot_host.domain.manifest import (
+    BOTH,
+    BUNDLE,
+    BUNDLE_AND_SPECIFICATION,
+    CHIP_ANY,
+    IMAGE,
+    SPECIFICATION,
+    Manifest,
+)
 from twinslot_host.domain.mpy import MicroPython
 
 Strategy = Literal["suspended", "targeted", "general"]
@@ -16,7 +24,7 @@ NO_SPECIFICATION = b"{}"  # what a release with a file that is no image carries,
 
 
 @dataclass(frozen=True)
-class Listing:
+class BundleFacts:
     """What a manifest tells of a bundle: its list by size and hex SHA-256, the format of its `.mpy` files and the
     oldest MicroPython, zeros for any."""
 
@@ -29,24 +37,24 @@ class Listing:
 @dataclass(frozen=True)
 class File:
     """A release's file; `sha256` is hex. `chip` is that of an app image, or of a bundle, which may be for any (None);
-    `listing` is None when it is no bundle."""
+    `bundle` is None when it is none."""
 
     name: str
     sha256: str
     size_bytes: int
     chip: int | None
     security_version: int
-    listing: Listing | None = None
+    bundle: BundleFacts | None = None
 
     @property
     def is_image(self) -> bool:
         """Whether it is an app image."""
-        return self.listing is None and self.chip is not None
+        return self.bundle is None and self.chip is not None
 
     @property
     def is_carried(self) -> bool:
         """Whether a transfer carries what it holds to devices: it is an app image or a bundle."""
-        return self.listing is not None or self.chip is not None
+        return self.bundle is not None or self.chip is not None
 
     @property
     def kind_name(self) -> str:
@@ -103,11 +111,16 @@ class Release:
         """The file, when it is an app image or a bundle."""
         return self.file if self.file is not None and self.file.is_carried else None
 
+    def carries_other(self, than: "Release") -> bool:
+        """Whether the one carries an image, and the other a bundle."""
+        mine, its = self.carried, than.carried
+        return mine is not None and its is not None and mine.is_image != its.is_image
+
     @property
     def kind(self) -> int | None:
         """The manifest's kind; None while the release waits for what it lacks."""
-        if self.carried is not None and self.carried.listing is not None:
-            return BUNDLE if self.specification is None else BUNDLE_BOTH
+        if self.carried is not None and self.carried.bundle is not None:
+            return BUNDLE if self.specification is None else BUNDLE_AND_SPECIFICATION
         if self.carried is not None:
             return IMAGE if self.specification is None else BOTH
         if self.file is not None:
@@ -127,14 +140,14 @@ class Release:
     def linked_file(self) -> File | None:
         """The file, when devices get its link in the place of the specification's `link`; they get none of a bundle."""
         has_place = is_object(self.sent_specification or b"")
-        return self.file if has_place and self.file is not None and self.file.listing is None else None
+        return self.file if has_place and self.file is not None and self.file.bundle is None else None
 
     def manifest(self, app: str, sequence: int) -> Manifest:
         """What is to be signed. The release does not wait for anything, as the caller has seen."""
         assert self.kind is not None
         carried, specification = self.carried, self.sent_specification
-        listing = None if carried is None else carried.listing
-        named = carried if listing is None else listing
+        bundle = None if carried is None else carried.bundle
+        named = carried if bundle is None else bundle
         return Manifest(
             app=app,
             version=self.version,
@@ -146,6 +159,6 @@ class Release:
             kind=self.kind,
             specification_size_bytes=len(specification or b""),
             specification_sha256=b"" if specification is None else hashlib.sha256(specification).digest(),
-            mpy=0 if listing is None else listing.mpy,
-            micropython=(0, 0, 0) if listing is None else listing.micropython,
+            mpy=0 if bundle is None else bundle.mpy,
+            micropython=(0, 0, 0) if bundle is None else bundle.micropython,
         )

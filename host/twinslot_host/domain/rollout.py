@@ -38,8 +38,9 @@ from twinslot_host.domain.eligibility import (
     unready_reason,
 )
 from twinslot_host.domain.filters import Filter
-from twinslot_host.domain.graph import Way
-from twinslot_host.domain.key_hops import way_from
+from twinslot_host.domain.graph import Graph, Way
+from twinslot_host.domain.key_hops import keys_first
+from twinslot_host.domain.kind_hops import other_kind_first
 from twinslot_host.domain.release import SERVER, Release
 from twinslot_host.domain.versions import unreachable_reason
 
@@ -106,13 +107,14 @@ def decide(
     fresh = max(next_sequence(last_sequence, now_s), floor + 1)
     fresh_sequence = fresh if fresh <= now_s + ANEW_AHEAD_LIMIT_S else None
     offers = {each.version: _offer(each, floor, fresh_sequence) for each in ranked}
+    running = next((each for each in ranked if each.version == device.version), None)
     reasons = {}
     fitting, takeable = [], []
     for each in ranked:
         unaimed = unaimed_reason(device, each, target)
         unfit = unfit_reason(device, policy, each, target, filters, now_ms)
         unproven = unproven_reason(device, policy, each)
-        unreachable = _unreachable_reason(device, each) if target is None else None
+        unreachable = _unreachable_reason(device, each, running) if target is None else None
         reasons[each.version] = unaimed or unreachable or unfit or unproven
         if unaimed is None and unfit is None and offers[each.version] is not None:
             fitting.append(each)
@@ -141,14 +143,23 @@ def _way(
     """What to offer of the releases that the device may take, the graph aside, and what that leads to."""
     if target is not None:
         return Way(target, target) if target in takeable else None
-    current, trusted = Version.parse(device.version or ""), device.trusted or ()
-    return way_from(current, trusted, policy.trusted, policy.retired_at_ms, takeable, fitting)
+    current, graph = Version.parse(device.version or ""), Graph(takeable)
+    ways = graph.ways(current)
+    way = next((Way(ways[each.version], each) for each in takeable if each.version in ways), None)
+    if way is None:
+        return None
+    way = other_kind_first(way, graph, ways, takeable)  # before the keys: a change of them comes before either kind
+    trusted = device.trusted or ()
+    return keys_first(way, ways, current, trusted, policy.trusted, policy.retired_at_ms, fitting)
 
 
-def _unreachable_reason(device: Device, release: Release) -> str | None:
-    return unreachable_reason(
-        Version.parse(device.version or ""), Version.parse(release.version), release.upgradable_from
-    )
+def _unreachable_reason(device: Device, release: Release, running: Release | None) -> str | None:
+    current, version = Version.parse(device.version or ""), Version.parse(release.version)
+    reason = unreachable_reason(current, version, release.upgradable_from)
+    is_new = (release.sequence or 0) > device.sequence
+    if version < current and is_new and running is not None and release.carries_other(running):
+        return f"{reason}; images and bundles share their versions: publish it above that"
+    return reason
 
 
 def _passed_over_reason(release: Release, way: Way | None) -> str:

@@ -15,7 +15,7 @@ from twinslot_host.store.groups import Group
 
 
 @dataclass(frozen=True)
-class Way:
+class Delivery:
     """A transfer by the digest of its file; `base` is that of the image which it is against, None: of none.
 
     `wanted` is the delta that would be better, and is to be made; None: there is none.
@@ -27,7 +27,7 @@ class Way:
     wanted: Wish | None
 
 
-async def choose(db: Connection, device: Device, group: Group, release: Release, now_ms: int) -> Way | None:
+async def choose(db: Connection, device: Device, group: Group, release: Release, now_ms: int) -> Delivery | None:
     """How the release's image or bundle gets to the device; None: it has none. Raises NotFound when that was deleted
     after the release was read.
 
@@ -45,12 +45,12 @@ async def choose(db: Connection, device: Device, group: Group, release: Release,
         pair = Pair(group.account, carried.sha256, base)
         delta = await transfers.find(db, pair)
         if delta is not None and delta.sha256 is not None:
-            return Way(delta.sha256, delta.size_bytes, base, None)
+            return Delivery(delta.sha256, delta.size_bytes, base, None)
         wanted = Wish(group.application, pair) if delta is None or is_due(delta.failures, delta.at_ms, now_ms) else None
-    return Way(whole.sha256, whole.size_bytes, None, wanted)
+    return Delivery(whole.sha256, whole.size_bytes, None, wanted)
 
 
-async def offer(db: Connection, device: Device, group: Group, release: Release, now_ms: int) -> Way | None:
+async def offer(db: Connection, device: Device, group: Group, release: Release, now_ms: int) -> Delivery | None:
     """As `choose`, for a device that is offered the release: a delta that it uses is kept for others. Once that is
     committed, the one that it would have used is to be wished for."""
     way = await choose(db, device, group, release, now_ms)

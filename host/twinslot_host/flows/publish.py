@@ -1,12 +1,13 @@
 """Publishing: an image or a bundle, a specification or both become a signed release, wholly or not at all."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from twinslot_host.artifacts import Incoming
 from twinslot_host.domain import manifest as manifests
 from twinslot_host.domain import rollout
 from twinslot_host.domain.caller import Caller
-from twinslot_host.domain.manifest import Manifest
+from twinslot_host.domain.manifest import BUNDLES, KINDS, Manifest
 from twinslot_host.domain.release import SERVER, Release
 from twinslot_host.domain.signature import verified
 from twinslot_host.errors import Conflict, Invalid
@@ -31,6 +32,7 @@ _COMPARED = {
     ".mpy format": "mpy",
     "MicroPython": "micropython",
 }
+_OF_LIST = ("size_bytes", "sha256")  # where it is a bundle's
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,16 @@ def _check_same(signed: Manifest, uploaded: Manifest) -> None:
     for what, name in _COMPARED.items():
         one, other = getattr(signed, name), getattr(uploaded, name)
         if one != other:
+            whose = "list's " if name in _OF_LIST and signed.kind in BUNDLES else ""
             raise Invalid(
-                f"manifest: its {what} is {_told(one)}, and the upload's is {_told(other)}; sign this upload again"
+                f"manifest: its {whose}{what} is {_told(name, one)}, and the upload's is {_told(name, other)};"
+                " sign this upload again"
             )
 
 
-def _told(value: object) -> object:
+def _told(name: str, value: Any) -> object:
+    if name == "kind":
+        return KINDS[value]
     if isinstance(value, tuple):
         return ".".join(map(str, value))
     return value.hex() if isinstance(value, bytes) else value

@@ -80,7 +80,7 @@ async def put_file(
     db: Connection, services: Services, caller: Caller, application: Application, release: Release, file: File
 ) -> Release:
     """The release's file is this one, which fits its devices. Its signatures are void if its content is another."""
-    if file.listing is None and release.specification is not None and not is_object(release.specification):
+    if file.bundle is None and release.specification is not None and not is_object(release.specification):
         raise Invalid("file: the specification is not an object, so it has no place for the file's link")
     if release.file is None or release.file.sha256 != file.sha256:
         await server_signing.check_trusted(db, application)

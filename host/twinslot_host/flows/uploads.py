@@ -3,16 +3,17 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from twinslot_host import building
 from twinslot_host.artifacts import Incoming
 from twinslot_host.config import SLOT_LEAST_BYTES
 from twinslot_host.domain import bundle_archive
 from twinslot_host.domain import image as images
+from twinslot_host.domain.bundle_archive import NoBundle
 from twinslot_host.domain.deltas import Pair
 from twinslot_host.domain.image import CHIPS, chip_name
-from twinslot_host.domain.release import File, Listing
+from twinslot_host.domain.release import BundleFacts, File
 from twinslot_host.errors import Invalid
 from twinslot_host.services import Services
 from twinslot_host.store import devices, files, transfers
@@ -31,7 +32,7 @@ async def carried_file(incoming: Incoming) -> File:
 
 async def any_file(name: str, incoming: Incoming) -> File:
     """The upload as a file of that name: an app image, a bundle, or data. Raises Invalid when it is empty, a damaged or
-    combined image, or a wrong bundle."""
+    combined image, a damaged gzip, or a wrong bundle."""
     if incoming.size_bytes == 0:
         raise Invalid("file: it is empty")
     return await asyncio.to_thread(_any, name, incoming)
@@ -110,10 +111,11 @@ def _carried(incoming: Incoming) -> File:
 
 def _any(name: str, incoming: Incoming) -> File:
     data = incoming.path.read_bytes()
-    if bundle_archive.looks_like_a_bundle(data):
-        return _bundle_file(name, incoming, data)
     if images.looks_like_an_image(data):
         return _image_file(name, incoming, data)
+    if bundle_archive.is_gzip(data):
+        with suppress(NoBundle):
+            return _bundle_file(name, incoming, data)
     return File(name, incoming.sha256, incoming.size_bytes, None, 0)
 
 
@@ -125,5 +127,5 @@ def _image_file(name: str, incoming: Incoming, data: bytes) -> File:
 def _bundle_file(name: str, incoming: Incoming, data: bytes) -> File:
     made = bundle_archive.parse(data)
     sha256 = hashlib.sha256(made.listing).hexdigest()
-    listing = Listing(sha256, len(made.listing), made.mpy, made.micropython)
-    return File(name, incoming.sha256, incoming.size_bytes, made.chip, made.security_version, listing)
+    facts = BundleFacts(sha256, len(made.listing), made.mpy, made.micropython)
+    return File(name, incoming.sha256, incoming.size_bytes, made.chip, made.security_version, facts)

@@ -176,7 +176,7 @@ class Offer(BaseModel):
     transfer: Transfer | None
 
     @classmethod
-    def of(cls, offer: rollout.Offer, way: delivery.Way | None) -> "Offer":
+    def of(cls, offer: rollout.Offer, way: delivery.Delivery | None) -> "Offer":
         """The offer as it is shown."""
         transfer = None if way is None else Transfer(sha256=way.sha256, size=way.size_bytes, base=way.base)
         return cls(version=offer.release.version, sequence=offer.sequence, transfer=transfer)
@@ -206,7 +206,7 @@ class Explanation(BaseModel):
     releases: list[Verdict]
 
     @classmethod
-    def of(cls, device: str, made: rollout.Decision, way: delivery.Way | None) -> "Explanation":
+    def of(cls, device: str, made: rollout.Decision, way: delivery.Delivery | None) -> "Explanation":
         """The decision as it is shown."""
         return cls(
             device=device,

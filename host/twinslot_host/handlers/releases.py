@@ -64,7 +64,7 @@ class Bundle(BaseModel):
     micropython: str | None
 
     @classmethod
-    def of(cls, row: domain.Listing) -> "Bundle":
+    def of(cls, row: domain.BundleFacts) -> "Bundle":
         """The bundle as it is shown."""
         micropython = version_text(row.micropython) if any(row.micropython) else None
         return cls(sha256=row.sha256, size=row.size_bytes, mpy=row.mpy, micropython=micropython)
@@ -111,7 +111,7 @@ class Release(BaseModel):
             sha256=None if file is None else file.sha256,
             size=None if file is None else file.size_bytes,
             chip=None if file is None else file.chip,
-            bundle=None if file is None or file.listing is None else Bundle.of(file.listing),
+            bundle=None if file is None or file.bundle is None else Bundle.of(file.bundle),
             signed_by=row.signed_by,
             strategy=row.strategy,
             upgradable_from=None if row.upgradable_from is None else list(row.upgradable_from),

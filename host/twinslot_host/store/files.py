@@ -10,11 +10,11 @@ _TABLES = ("files", "package_files", "transfers")  # all that name content
 
 async def put(db: Connection, account: str, release: int, file: File) -> None:
     """The release has this file, and no other."""
-    listing = file.listing
+    bundle = file.bundle
     of_bundle = (
         (None, None, None, None)
-        if listing is None
-        else (listing.sha256, listing.size_bytes, listing.mpy, version_text(listing.micropython))
+        if bundle is None
+        else (bundle.sha256, bundle.size_bytes, bundle.mpy, version_text(bundle.micropython))
     )
     await remove(db, release)
     await db.execute(

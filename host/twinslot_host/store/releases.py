@@ -7,7 +7,7 @@ from sqlite3 import Row
 
 from twinslot_host.domain import manifest as manifests
 from twinslot_host.domain.mpy import version
-from twinslot_host.domain.release import SERVER, File, Listing, Release, Strategy, Targeting
+from twinslot_host.domain.release import SERVER, BundleFacts, File, Release, Strategy, Targeting
 from twinslot_host.store.database import Connection
 from twinslot_host.store.rows import Value, all_of, number, one
 
@@ -143,14 +143,14 @@ def _release(row: Row, sequences: list[int], filters: list[Targeting], key_chang
 
 
 def _file(row: Row) -> File:
-    listing = None if row["list_sha256"] is None else _listing(row)
-    return File(row["file_name"], row["sha256"], row["size"], row["chip"], row["security_version"], listing)
+    bundle = None if row["list_sha256"] is None else _bundle(row)
+    return File(row["file_name"], row["sha256"], row["size"], row["chip"], row["security_version"], bundle)
 
 
-def _listing(row: Row) -> Listing:
+def _bundle(row: Row) -> BundleFacts:
     micropython = version(row["micropython"])
     assert micropython is not None
-    return Listing(row["list_sha256"], row["list_size"], row["mpy"], micropython)
+    return BundleFacts(row["list_sha256"], row["list_size"], row["mpy"], micropython)
 
 
 def _versions(upgradable_from: Sequence[str] | None) -> str | None:

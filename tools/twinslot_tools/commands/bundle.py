@@ -49,8 +49,8 @@ def bundle(
     they fail. It runs `main()` of the module `app`. What the application writes itself belongs elsewhere, such as
     /data: that stays through updates.
 
-    DIR's `.twinslotignore`, in the syntax of .gitignore, names what stays out. The same files make the same bundle, to
-    the byte.
+    DIR's `.twinslotignore`, in the syntax of .gitignore, names what stays out; what begins with a dot
+    does, and `__pycache__`, unless that brings it back with `!`. The same files make the same bundle, to the byte.
     """
     target = out or Path(f"{folder.resolve().name}.tar.gz")
     if target.resolve().is_relative_to(folder.resolve()):
@@ -66,17 +66,18 @@ def bundle(
     write_new(NewFile(target, made.data))
     if not made.has_app:
         say(f"twinslot: {printable(str(folder))} brings no app.py and no app/: the board's own `app` runs", sys.stderr)
+    if made.has_lib:
+        say("twinslot: `import NAME` does not look in a bundle's lib/: `import lib.NAME`, or move it up", sys.stderr)
     _tell(target, made, json=json)
 
 
 def _tell(target: Path, made: Bundle, *, json: bool) -> None:
-    only = made.facts.only_chip
     facts = {
         "file": str(target),
         "size": len(made.data),
         "files_size": sum(len(file.content) for file in made.files),
         "list_sha256": made.facts.sha256.hex(),
-        "chip": None if only is None else CHIPS[only][0],
+        "chip": made.facts.only_chip,
         "mpy": made.facts.mpy,
         "micropython": made.facts.micropython_version,
         "security_version": made.facts.security_version,
@@ -96,8 +97,8 @@ def _tell(target: Path, made: Bundle, *, json: bool) -> None:
         return
     rows = [[f.path, len(f.content), f"{f.source}, compiled" if f.is_compiled else f.source] for f in made.files]
     print_table("files", ("path", "bytes", "from"), rows, "")
-    any_will_do = {"chip": facts["chip"] or "any", "mpy": made.facts.mpy_name or "any"}
-    print_facts("bundle", {**facts, **any_will_do, "micropython": facts["micropython"] or "any"})
+    words = manifests.in_words(facts)
+    print_facts("bundle", {name: "any" if value is None else value for name, value in words.items()})
 
 
 def _chip_id(name: str) -> int:

@@ -7,6 +7,7 @@ import typer
 
 from twinslot_tools import client, shapes
 from twinslot_tools.commands.named import ATTRIBUTE_HELP, Device, Group, attributes, device_path, say_deleted
+from twinslot_tools.manifests import in_words
 from twinslot_tools.options import DEFAULT_SERVER, Json, Server, checked_name
 from twinslot_tools.output import print_facts, print_json, print_table, text
 from twinslot_tools.output import show as show_line
@@ -119,8 +120,11 @@ def explain(device: Device, server: Server = DEFAULT_SERVER, json: Json = False)
     headline = f"{device} is offered {offer['version']}" if offer else f"{device} is offered nothing"
     show_line(f"{headline}: {answer['reason']}")
     if offer and offer["transfer"]:
-        lacks, whole = "what the image that it runs lacks", "all of it, compressed, or of a bundle what it lacks"
-        show_line(f"it downloads {offer['transfer']['size']} bytes: {lacks if offer['transfer']['base'] else whole}")
+        size_bytes = offer["transfer"]["size"]
+        if offer["transfer"]["base"]:
+            show_line(f"it downloads {size_bytes} bytes: what the image that it runs lacks")
+        else:
+            show_line(f"it downloads at most {size_bytes} bytes")
     rows = [[item["version"], item["sequence"], item["offered"], item["reason"]] for item in answer["releases"]]
     print_table("releases", ("version", "sequence", "offered", "why"), rows, "there are no releases of its application")
 
@@ -135,7 +139,7 @@ def _print(facts: dict[str, Any], *, json: bool) -> None:
         print_json(facts)
         return
     events = facts.pop("events")
-    print_facts(f"device {facts['id']}", {**facts, "last_result": _result(facts.get("last_result"))})
+    print_facts(f"device {facts['id']}", in_words(facts) | {"last_result": _result(facts.get("last_result"))})
     columns = ("at", "event", "version", "sequence", "reason")
     print_table("events", columns, [[event.get(column) for column in columns] for event in events], "no events yet")
 

@@ -12,6 +12,7 @@ from twinslot_sim import image as esp_image
 from twinslot_sim.applications import app_image
 from twinslot_tools import simulation
 from twinslot_tools.errors import BadFile, UsageError
+from twinslot_tools.new_files import check_new
 from twinslot_tools.options import Json, checked_app, checked_version
 from twinslot_tools.output import print_facts, print_json
 
@@ -36,8 +37,8 @@ def build(
         bool,
         typer.Option(
             "--one-slot",
-            help="Write a board's whole flash instead, for `twinslot sim --flash`: MicroPython's default partition "
-            "table, whose only app slot has the image.",
+            help="Write a board's whole flash instead, a new FILE for `twinslot sim --flash`: MicroPython's default "
+            "partition table, whose only app slot has the image; no files and no identity yet, as from the shop.",
         ),
     ] = False,
     json: Json = False,
@@ -50,6 +51,8 @@ def build(
     habits = [habit for habit, wanted in asked.items() if wanted] or ["healthy"]
     if len(habits) > 1:
         raise UsageError("an application has one habit: " + " or ".join(f"--{habit}" for habit in habits))
+    if one_slot:
+        check_new(out)
     try:
         data = app_image(checked_app(application), checked_version(version), habits[0], size_bytes=size)
         if one_slot:
@@ -59,13 +62,14 @@ def build(
             out.write_bytes(data)
     except OSError as error:
         raise BadFile(f"can't write {out}: {error.strerror}") from error
+    of_image = "image_" if one_slot else ""
     built = {
         "file": str(out),
         "app": application,
         "version": version,
         "habit": habits[0],
-        "size": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
+        f"{of_image}size": len(data),
+        f"{of_image}sha256": hashlib.sha256(data).hexdigest(),
     }
     if json:
         print_json(built)

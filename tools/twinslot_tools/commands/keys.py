@@ -102,7 +102,7 @@ def sign(
     if json:
         print_json(written)
         return
-    print_facts(f"{application} {version}", written)
+    print_facts(f"{application} {version}", manifests.in_words(written))
     if private_key is None:
         say(f"Not signed yet; one way is `openssl dgst -sha256 -sign KEY -out {signature} {out}`.")
 
@@ -124,7 +124,8 @@ def verify(
     if not signing.holds(signing.load_public(key), data, content(signature)):
         raise BadFile(f"{signature} is not a signature of {manifest} by {key}")
     facts = manifests.told(data)
-    if image is not None and facts.get("sha256") != publishing.checked(image).sha256.hex():
+    digests = (facts.get("sha256"), facts.get("list_sha256"))
+    if image is not None and publishing.checked(image).sha256.hex() not in digests:
         raise BadFile(f"the signature holds, and {manifest} is not of {image}")
     if specification is not None:
         digest = hashlib.sha256(signing.load_specification(specification)).hexdigest()
@@ -133,7 +134,7 @@ def verify(
     if json:
         print_json(facts)
     else:
-        print_facts(f"signed by {key}", facts)
+        print_facts(f"signed by {key}", manifests.in_words(facts))
 
 
 def release_of(

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import typer
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from twinslot_tools import publishing
+from twinslot_tools import manifests, publishing
 from twinslot_tools.commands.keys import FILE_HELP, AddKeys, RetireKeys, Specification, key_change, release_of
 from twinslot_tools.errors import UsageError
 from twinslot_tools.options import (
@@ -96,9 +96,8 @@ def publish(
     if json:
         print_json(published)
         return
-    print_facts(
-        f"published {application} {version}", {**published, "upgradable_from": upgradable_from or "any version"}
-    )
+    words = manifests.in_words(published) | {"upgradable_from": upgradable_from or "any version"}
+    print_facts(f"published {application} {version}", words)
     remark = _remark(published["app"], published["version"], strategy, has_filters=bool(filters))
     if remark is not None:
         say(remark)

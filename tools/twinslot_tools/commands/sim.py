@@ -108,6 +108,9 @@ def sim(
     shown_on = sys.stderr if json else sys.stdout
     board = Simulated(name, flash, heap, power_cut_at_op, keep_bytes, on_line=lambda line: say(line, shown_on))
 
+    if one_slot and simulation.has_two_slots(flash):
+        say(f"twinslot: {printable(str(flash))} keeps its two slots: --one-slot is for a fresh board", sys.stderr)
+
     async def prepared() -> ExitStack | BinaryIO:
         if group is None or token is None:
             return simulation.shop_fresh(flash, one_slot=one_slot)

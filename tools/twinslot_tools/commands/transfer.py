@@ -27,13 +27,16 @@ app = typer.Typer(
 @app.command(epilog="Example: twinslot transfer build kettle-1.1.0.app-bin kettle-1.2.0.app-bin --out kettle.transfer")
 def build(
     old: Annotated[
-        Path, typer.Argument(metavar="OLD", help="The image that the device runs, any file; or a bundle, without NEW.")
+        Path,
+        typer.Argument(
+            metavar="IMAGE-OR-BUNDLE", help="The image that the device runs, any file; or a bundle, which comes alone."
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the transfer goes: a new file.")],
     new: Annotated[Path | None, typer.Argument(metavar="NEW", help="The image that it is to get.")] = None,
     json: Json = False,
 ) -> None:
-    """Build the transfer that brings NEW to a device which runs OLD, or that of a bundle, as the server does.
+    """Build the transfer that brings NEW to a device which runs IMAGE, or that of a BUNDLE, as the server does.
 
     There is one transfer of a bundle for all devices: each takes those files out of it that it lacks.
     """
@@ -49,7 +52,7 @@ def _build_bundle(bundle: Path, out: Path, *, json: bool) -> None:
     from twinslot_host.errors import Invalid
 
     archive = content(bundle)
-    if not bundle_archive.looks_like_a_bundle(archive):
+    if not bundle_archive.is_gzip(archive):
         raise UsageError(f"{bundle} is no bundle, so it needs NEW: the image that a device with {bundle} is to get")
     try:
         found = bundle_archive.parse(archive)
@@ -65,10 +68,13 @@ def _build_bundle(bundle: Path, out: Path, *, json: bool) -> None:
 
 
 def _build_image(old: Path, new: Path, out: Path, *, json: bool) -> None:
-    from twinslot_host.domain import transfer
+    from twinslot_host.domain import bundle_archive, transfer
     from twinslot_host.errors import Invalid
 
     base, image = content(old), content(new)
+    bundle = next((path for path, data in ((old, base), (new, image)) if bundle_archive.is_gzip(data)), None)
+    if bundle is not None:
+        raise UsageError(f"{bundle} is a bundle, whose transfer suits what any device has: give it alone")
     try:
         segments = list(_shown(transfer.encoded(image, base), -(-len(image) // transfer.SEGMENT_BYTES)))
     except Invalid as error:

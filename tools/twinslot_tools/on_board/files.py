@@ -1,7 +1,7 @@
 # What there is to know of a board's files before any is written. Changes nothing there, and prints no secret. The
 # document is printed as it is made: as one text it would need several KiB of the heap in one piece.
 # mypy: ignore-errors
-# ruff: noqa: PTH123, PTH208, RUF021
+# ruff: noqa: PTH116, PTH123, PTH208, RUF021
 import hashlib
 import json
 import os
@@ -85,8 +85,26 @@ def files():
     return found
 
 
+def blocks(folder):
+    """How many whole blocks the files fill."""
+    there = os.ilistdir(folder)
+    return sum(blocks(folder + "/" + at[0]) if at[1] == FOLDER else at[3] // space[0] for at in there)
+
+
+def trees():
+    """What lies at the top of each, and how many blocks come free with it; None for a file."""
+    found = {}
+    for path in TREES:
+        try:
+            is_folder = os.stat(path)[0] & FOLDER
+        except OSError:
+            continue  # there is none
+        found[path] = {"names": names(path), "blocks": blocks(path)} if is_folder else None
+    return found
+
+
 def on_trial():
-    """Whether boot.py has a release on trial, as it keeps count of: a bundle, a specification."""
+    """Whether boot.py has the release on trial that the tree came with; asked only where one runs."""
     from esp32 import NVS
 
     try:
@@ -101,7 +119,7 @@ try:
 except OSError:
     space = (4096, 4096, 0, 0)
 told = {"settings": settings(), "root": names("/"), "lib": names("/lib")}
-told.update(tree=tree, in_tree=names(tree) if tree else [], on_trial=bool(tree) and on_trial())
+told.update(tree=tree, trees=trees(), on_trial=bool(tree) and on_trial())
 told.update(free_bytes=space[0] * space[3], block_bytes=space[0])
 found = files()
 print()
