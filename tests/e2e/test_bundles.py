@@ -279,6 +279,7 @@ if hw.load_record()["confirmed"]["sequence"] == 100:
         await bench.confirmed("1.200.0")
         await bench.until(lambda: bakery.server.checks[-1]["state"] == "idle")
     assert bench.log.count("no sensor") == 5
+    assert bench.log.index("app of /app_b second") < bench.log.index("trial of 1.200.0")
 
 
 async def test_tree_that_rots_after_the_download_is_not_switched_to(bakery: Bakery) -> None:

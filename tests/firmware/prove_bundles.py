@@ -87,6 +87,8 @@ async def prove_good(server, case):
     expect(why + ", again", (await one.fetch(), one.payloads), ("", 0))
     expect(why + ", copied", (await one.fetch(B, A), one.payloads), ("", 0))
     expect(why + ", both", (one.lying(A), one.lying(B)), (one.files, one.files))
+    another = len(one.listed), hexlify(sha256(b"another").digest()).decode()
+    expect(why + ", another", await tree.lies_in(B, *another, slots.Writer().sector), False)
 
 
 async def prove_dirty(server, case):
