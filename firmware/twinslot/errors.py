@@ -29,6 +29,10 @@ class TransferError(TwinslotError):
     """The release did not arrive whole, or flash or NVS did not take what was written: try again later."""
 
 
+class NvsRefused(TransferError):
+    """Flash has refused one, and NVS takes no more before the next start: restart once that disturbs nobody."""
+
+
 class PackageError(TwinslotError):
     """The package is not installed, or not removed; what was installed before still is: report it, and why."""
 

@@ -11,7 +11,7 @@ from esp32 import NVS, Partition
 from micropython import const
 
 from . import otadata, record
-from .errors import NotBootable, RecordUnreadable, TransferError, TwinslotError
+from .errors import NotBootable, NvsRefused, RecordUnreadable, TransferError, TwinslotError
 
 _RECORD = "state"
 _FLOOR = "floor"
@@ -322,21 +322,21 @@ _refused = False  # NVS was, by flash, since the start
 
 
 def keep(key: str, value: "int | bytes") -> None:
-    """The key has the value. Raises TransferError when NVS does not take it; in one that the application has filled,
-    there is `keep_spare`'s room for what is no larger."""
+    """The key has the value. Raises TransferError when NVS has no room for it, but what `keep_spare` has kept free for
+    when the application fills it; NvsRefused when flash does not take it."""
+    what = "NVS did not take {}: {}"
     try:
+        _write_nvs(key, value)
+    except OSError as error:
+        if error.args[0] != _NVS_FULL:
+            raise NvsRefused(what.format(key, error))
+        forget(_SPARE)
         try:
             _write_nvs(key, value)
         except OSError as error:
-            if error.args[0] != _NVS_FULL:
-                raise
-            forget(_SPARE)
-            try:
-                _write_nvs(key, value)
-            finally:
-                keep_spare()
-    except OSError as error:
-        raise TransferError("NVS did not take {}: {}".format(key, error))
+            raise TransferError(what.format(key, error))
+        finally:
+            keep_spare()
 
 
 def keep_spare() -> None:

@@ -24,6 +24,8 @@ Place = tuple[int, bool]
 _OVER = re.compile("twinslot: (confirmed|rolled back) ")
 _NOT_KEPT = "NVS did not"
 """A release that NVS does not let be tried or confirmed may be given up, since each boot ends a trial."""
+_WAITS = re.compile("download failed: NVS did not take .*(FLASH_OP_FAIL|INVALID_STATE)")
+"""NVS takes no more before the next start, which the device makes after an hour (docs/troubleshooting.md)."""
 _NOT_OPENED = f"EspError: {EspError(Esp.ESP_ERR_FLASH_OP_FAIL)}"
 
 
@@ -55,6 +57,7 @@ class FaultyRun(Run):
         self._like_chip = True
         self._turn = 0
         self._met_in = 0  # which boot, the first being 1
+        self._waits = False  # for its restart
 
     async def go(self, flash: Path, *how: int) -> None:
         """As `Run.go`; and what the fault has left is put right."""
@@ -73,6 +76,9 @@ class FaultyRun(Run):
         """As `Run._on`. MicroPython's LittleFS may hang once flash has refused something: an exception leaves it with
         a list of its own half done, until the next reset."""
         well = await super()._on(flash, until)
+        if self._waits:
+            self._waits, self.needs_restart = False, True
+            return await super()._on(flash, until)
         refused = self._fault.spoiled is Spoiled.FAILS and _is_in(
             Look(self.content.data).table["vfs"], self._fault.operation
         )
@@ -82,6 +88,9 @@ class FaultyRun(Run):
         return await super()._on(flash, until)
 
     def _to_the_end(self) -> bool:
+        self._waits = bool(_WAITS.search(self.log, self._booted_at))
+        if self._waits:
+            return True
         if Look(self.content.data).record:
             return super()._to_the_end()
         self.needs_restart = bool(_OVER.search(self.log))  # RAM has a record still, and flash has none

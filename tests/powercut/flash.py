@@ -16,6 +16,7 @@ from twinslot_sim.errors import EspError
 from twinslot_sim.factory import geometry
 from twinslot_sim.nor import SECTOR_SIZE
 from twinslot_sim.nvs import Nvs
+from twinslot_sim.nvs_page import PageState
 from twinslot_sim.partitions import Partition
 
 _ERASED = b"\xff" * SECTOR_SIZE
@@ -103,8 +104,14 @@ def _torn(number: int, operation: Operation, content: Content) -> Iterator[tuple
         torn = content.copy()
         torn.write(operation.address, operation.effect[:keep_bytes])
         yield Cut(number, keep_bytes), torn
-    if operation.data is None:
+    if operation.data is None and not _is_freed(content.data[operation.address :][:4]):
         yield Cut(number, 0, unstable=operation.address), content
+
+
+def _is_freed(state: bytes) -> bool:
+    """Whether a sector that begins so is a page of NVS, copied and about to be erased. ESP-IDF copies such a page once
+    more when it starts (nvs_pagemanager.cpp, `load`), whatever it reads there by then: no device can help that."""
+    return int.from_bytes(state, "little") == PageState.FREEING
 
 
 class View:
