@@ -31,18 +31,19 @@ def way(*releases: Release, **device) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("runs", "other", "sequence", "lost"),
+    ("runs", "other", "sequences", "lost"),
     [
-        (release("2.0.0"), bundle("1.5.0"), 51, True),
-        (bundle("2.0.0"), release("1.5.0"), 51, True),
-        (release("2.0.0"), bundle("1.5.0"), 50, False),
-        (release("2.0.0"), release("1.5.0"), 51, False),
-        (release("2.0.0"), bundle("2.5.0", upgradable_from=()), 51, False),
-        (release("2.0.0", file=None, specification=b"1"), bundle("1.5.0"), 51, False),
+        (release("2.0.0"), bundle("1.5.0"), (51,), True),
+        (bundle("2.0.0"), release("1.5.0"), (51,), True),
+        (release("2.0.0"), bundle("1.5.0"), (50,), False),
+        (release("2.0.0"), bundle("1.5.0"), (50, 70), False),
+        (release("2.0.0"), release("1.5.0"), (51,), False),
+        (release("2.0.0"), bundle("2.5.0", upgradable_from=()), (51,), False),
+        (release("2.0.0", file=None, specification=b"1"), bundle("1.5.0"), (51,), False),
     ],
 )
-def test_other_kind_that_was_signed_later_below_the_version_that_runs_says_what_to_do(runs, other, sequence, lost):
-    late = dataclasses.replace(other, sequences=(sequence,))
+def test_other_kind_that_was_signed_later_below_the_version_that_runs_says_what_to_do(runs, other, sequences, lost):
+    late = dataclasses.replace(other, sequences=sequences)
     why = reasons(decided(runs, late, version="2.0.0", sequence=50, **KNOWS))[late.version]
     assert ("images and bundles share their versions: publish it above that" in why) == lost
 

@@ -369,4 +369,4 @@ def test_transfer_of_a_bundle_shows_its_files_and_their_shares(twinslot, garden,
     assert (not_one.code, "NEW" in not_one.err) == (2, True)
     for pair in ((transfer, out), (out, transfer), (out, out)):
         result = twinslot("transfer", "build", *pair, "--out", tmp_path / "x")
-        assert (result.code, "give it alone" in result.err, (tmp_path / "x").exists()) == (2, True, False)
+        assert (result.code, "is given alone" in result.err, (tmp_path / "x").exists()) == (2, True, False)

@@ -227,7 +227,7 @@ print("mine runs")
 def test_bundles_of_another_application_go_and_those_of_its_own_stay(twinslot, group, tmp_path) -> None:
     flash = tmp_path / "flash"
     of_another = {"group": "another", "app": "kettle", "key": "00" * 32}
-    full = {"/app_a/table": bytes(870_000), "/twinslot.json": json.dumps(of_another).encode()}
+    full = {"/app_a/data/table": bytes(870_000), "/twinslot.json": json.dumps(of_another).encode()}
     with OnTheDesk(flash, files={**OLD_TREE, "/main.py": KEEP_TREE_A, **full}) as desk:
         desk.says("mine runs")
         planned = twinslot("provision", "--port", desk.port, "--group", group["id"], "--dry-run", "--json").document

@@ -20,7 +20,7 @@ def files_in(folder: Path) -> dict[str, Path]:
     file, such as a link.
     """
     if not folder.is_dir():
-        raise BadFile(f"{folder} is no folder, and DIR is that of an application")
+        raise BadFile(f"{folder} is no folder: DIR is the folder of an application's files")
     return dict(_found(folder, folder, _ignored(folder / IGNORE_FILE)))
 
 

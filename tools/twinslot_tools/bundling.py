@@ -77,7 +77,7 @@ def bundle_of(
     sources = files_in(folder)
     if not sources:
         raise BadFile(f"{folder} has no files for a bundle")
-    _check(folder, sources)
+    _check(folder, sources, keeps_source=keeps_source)
     architecture = None if chip is None else "xtensawin" if chip in XTENSA else "rv32imc"
     bundled = (_bundled(name, path, architecture, keeps_source=keeps_source) for name, path in sources.items())
     files = tuple(sorted(bundled, key=lambda file: file.path))
@@ -96,9 +96,10 @@ def bundle_of(
     return Bundle(data, manifests.bundle_facts(folder, data), files)
 
 
-def _check(folder: Path, sources: Mapping[str, Path]) -> None:
+def _check(folder: Path, sources: Mapping[str, Path], *, keeps_source: bool) -> None:
     """Nothing is among them that no board takes, or should get; raises `BadFile`."""
-    manifests.check_size(folder, list(sources), f". {_NOT_FOR_THE_BOARD}")
+    names = [name if keeps_source else _compiled(name) for name in sources]
+    manifests.check_size(folder, names, f". {_NOT_FOR_THE_BOARD}")
     size_bytes = sum(path.stat().st_size for path in sources.values())
     if size_bytes > manifests.CONTENT_LIMIT_BYTES:
         raise BadFile(
@@ -111,10 +112,15 @@ def _check(folder: Path, sources: Mapping[str, Path]) -> None:
         if advice := _ADVICE.get(manifests.module(name)):
             raise BadFile(f"{path} is for no bundle: {advice}")
         manifests.check_path(path, name)
-        if name.endswith(".py") and name[:-3] + ".mpy" in sources:
+        if name.endswith(".py") and _compiled(name) in sources:
             raise BadFile(f"{path} lies beside {name[:-3]}.mpy, and a board would run one of them: remove the other")
     manifests.check_apart(folder, list(sources))
     _check_app(folder, sources)
+
+
+def _compiled(name: str) -> str:
+    """The name that a file has in a bundle once it is compiled, if it is."""
+    return f"{name[:-3]}.mpy" if name.endswith(".py") else name
 
 
 def _check_app(folder: Path, sources: Mapping[str, Path]) -> None:
@@ -139,7 +145,7 @@ def _bundled(name: str, path: Path, architecture: str | None, *, keeps_source: b
     if keeps_source or not name.endswith(".py"):
         return BundledFile(name, content, name)
     try:
-        return BundledFile(name[:-3] + ".mpy", compiled(path, name, architecture), name)
+        return BundledFile(_compiled(name), compiled(path, name, architecture), name)
     except BadFile as error:
         raise BadFile(f"{error}{_NATIVE if _NO_ARCHITECTURE in str(error) else ''}") from error
 

@@ -174,5 +174,5 @@ def in_words(facts: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(words.get("chip"), int):
         words["chip"] = chip_name(words["chip"])
     if isinstance(words.get("mpy"), int):
-        words["mpy"] = mpy.named(words["mpy"]) if words["mpy"] else "any"
+        words["mpy"] = mpy.named(words["mpy"]) if words["mpy"] else None
     return words

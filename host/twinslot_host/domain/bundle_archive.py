@@ -101,7 +101,7 @@ def _bundle(archive: tarfile.TarFile, first: tarfile.TarInfo) -> Bundle:
     entries = tuple(_entries(told["files"]))
     listing = bundle.encode(entries)
     if sum(each.size_bytes for each in entries) > CONTENT_LIMIT_BYTES:
-        raise BundleError(f"bundle: its files have more than {CONTENT_LIMIT_BYTES} bytes")
+        raise BundleError(f"bundle: its files have more than {CONTENT_LIMIT_BYTES} bytes; leave some out")
     contents = tuple(_checked_content(archive, each) for each in entries)
     extra = archive.next()
     if extra is not None:

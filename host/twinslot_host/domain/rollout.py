@@ -148,7 +148,7 @@ def _way(
     way = next((Way(ways[each.version], each) for each in takeable if each.version in ways), None)
     if way is None:
         return None
-    way = other_kind_first(way, graph, ways, takeable)  # before the keys: a change of them comes before either kind
+    way = other_kind_first(way, graph, ways, takeable)  # first, so that a change of keys still comes before either kind
     trusted = device.trusted or ()
     return keys_first(way, ways, current, trusted, policy.trusted, policy.retired_at_ms, fitting)
 
@@ -156,7 +156,7 @@ def _way(
 def _unreachable_reason(device: Device, release: Release, running: Release | None) -> str | None:
     current, version = Version.parse(device.version or ""), Version.parse(release.version)
     reason = unreachable_reason(current, version, release.upgradable_from)
-    is_new = (release.sequence or 0) > device.sequence
+    is_new = release.sequences[:1] > (device.sequence,)  # since it was made: it may have been signed anew
     if version < current and is_new and running is not None and release.carries_other(running):
         return f"{reason}; images and bundles share their versions: publish it above that"
     return reason

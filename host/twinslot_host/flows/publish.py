@@ -32,7 +32,7 @@ _COMPARED = {
     ".mpy format": "mpy",
     "MicroPython": "micropython",
 }
-_OF_LIST = ("size_bytes", "sha256")  # where it is a bundle's
+_OF_LIST = ("size_bytes", "sha256")  # of a bundle, these are its list's
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,8 @@ def bundle(
     they fail. It runs `main()` of the module `app`. What the application writes itself belongs elsewhere, such as
     /data: that stays through updates.
 
-    DIR's `.twinslotignore`, in the syntax of .gitignore, names what stays out; what begins with a dot
-    does, and `__pycache__`, unless that brings it back with `!`. The same files make the same bundle, to the byte.
+    Left out are what DIR's `.twinslotignore` names, in the syntax of .gitignore, and, unless a line in it with `!`
+    brings them back, `__pycache__` and names that begin with a dot. The same files make the same bundle, to the byte.
     """
     target = out or Path(f"{folder.resolve().name}.tar.gz")
     if target.resolve().is_relative_to(folder.resolve()):

@@ -10,7 +10,7 @@ import typer
 from twinslot_sim import factory
 from twinslot_sim import image as esp_image
 from twinslot_sim.applications import app_image
-from twinslot_tools import simulation
+from twinslot_tools import manifests, simulation
 from twinslot_tools.errors import BadFile, UsageError
 from twinslot_tools.new_files import check_new
 from twinslot_tools.options import Json, checked_app, checked_version
@@ -102,4 +102,4 @@ def info(
         print_json({**facts, "segments": [dataclasses.asdict(segment) for segment in image.segments]})
         return
     segments = [f"{segment.length} bytes at {segment.load_address:#010x}" for segment in image.segments]
-    print_facts(str(file), {**facts, "segments": segments})
+    print_facts(str(file), manifests.in_words({**facts, "segments": segments}))

@@ -57,7 +57,7 @@ def _build_bundle(bundle: Path, out: Path, *, json: bool) -> None:
     try:
         found = bundle_archive.parse(archive)
     except Invalid as error:
-        raise BadFile(f"{bundle}: {error}") from error
+        raise BadFile(f"{bundle}: {str(error).removeprefix('bundle: ')}") from error
     data = bundle_transfer.build(found.listing, found.contents)
     write_new(NewFile(out, data))
     made = {"file": str(out), **_bundle_facts(data, found.entries)}
@@ -74,7 +74,9 @@ def _build_image(old: Path, new: Path, out: Path, *, json: bool) -> None:
     base, image = content(old), content(new)
     bundle = next((path for path, data in ((old, base), (new, image)) if bundle_archive.is_gzip(data)), None)
     if bundle is not None:
-        raise UsageError(f"{bundle} is a bundle, whose transfer suits what any device has: give it alone")
+        raise UsageError(
+            f"{bundle} is a gzip, so no image: a bundle, whose transfer suits what any device has, is given alone"
+        )
     try:
         segments = list(_shown(transfer.encoded(image, base), -(-len(image) // transfer.SEGMENT_BYTES)))
     except Invalid as error:
