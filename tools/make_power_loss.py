@@ -22,7 +22,7 @@ BOOTLOADER = ROOT / "sim" / "twinslot_sim" / "bootloader.py"
 
 CHIP_WRITES = {"writeblocks", "ioctl", "set_boot", "mark_app_valid_cancel_rollback", "set_i32", "set_blob", "erase_key"}
 FILE_WRITES = {"rename", "remove", "rmdir", "mkdir"}
-PASSED_ON = {"keep", "forget", "_write_nvs", "_keep_or_forget", "_store"}
+PASSED_ON = {"keep", "forget", "_keep_or_forget", "_store"}
 """Functions of the device package that write what their callers tell them to: so the callers have the comments."""
 BOOTLOADER_WRITES = {"write", "_write", "erase"}
 

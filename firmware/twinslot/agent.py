@@ -6,7 +6,7 @@ import time
 from micropython import const
 
 from . import config, configuration, hw, record, states, update
-from .errors import RecordUnreadable, Rejected, Unreachable
+from .errors import NvsRefused, RecordUnreadable, Rejected, Unreachable
 from .hooks import load, unload
 from .liaison import Liaison
 from .log import log
@@ -31,6 +31,8 @@ async def _idle(agent: "Agent") -> str:
     """The application has its specification, the wait is over and the server was asked; with an offer or without."""
     await configuration.took(agent)
     await agent.pace.pause()
+    if hw.refused:
+        raise NvsRefused("a restart is due")  # which `run` makes when it hears that often enough
     liaison = agent.liaison
     try:
         if agent.untold:
@@ -205,7 +207,7 @@ class Agent:
 
 
 def _load_record(version: str, running: int) -> record.Record:
-    """The board's record; a new one when there never was any. There is room for the next one."""
+    """The board's record; a new one when there never was any."""
     try:
         fields = hw.load_record()
         if fields is None:
@@ -218,7 +220,6 @@ def _load_record(version: str, running: int) -> record.Record:
             raise
         log("the update record can't be read:", error)
         fields = record.salvaged(hw.image_version(), hw.load_floor())
-    hw.keep_spare()
     return record.Record(fields, hw.save_record)
 
 

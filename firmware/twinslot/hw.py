@@ -19,12 +19,10 @@ _CRASHES = "crashes"
 _TRIAL_STATE = "spec_state"  # boot/boot.py has the same names
 _TREE = "tree"
 _TREES = ("/app_a", "/app_b")
-_SPARE = "spare"
 OPERATION = "operation"
 OPERATION_MAX_BYTES = 1280
 _NVS_NOT_FOUND = const(-0x1102)
 _NVS_FULL = const(-0x1105)
-_NVS_INVALID_STATE = const(-0x110B)
 _NOT_VALID = const(-0x1503)  # ESP_ERR_OTA_VALIDATE_FAILED
 _APP_SLOTS = ("ota_0", "ota_1")
 _BLOCK_ERASE = const(6)  # of `ioctl` (extmod/vfs.h)
@@ -196,10 +194,22 @@ def load_record() -> "dict | None":
 
 def save_record(value: dict) -> None:
     """The record is in flash. Raises ValueError for one that could not be read back, TransferError when NVS does not
-    take it; the old one is there still."""
-    data = record.encode(value)
+    take it; the old one is there still. Where the application has filled NVS, one that is no longer gets the old one's
+    room, so that a trial comes to its end."""
+    data, floor = record.encode(value), record.floor(value)
+    try:
+        _save(data, floor)
+    except TransferError:
+        if refused or len(data) > load_blob(_RECORD, bytearray(record.MAX_BYTES)):
+            raise
+        # CUT: there is no record, and the floor is read.
+        forget(_RECORD)
+        _save(data, floor)
+
+
+def _save(data: bytes, floor: bytes) -> None:
     # CUT: the floor may be ahead of the record; it is only read when the record can't be.
-    keep(_FLOOR, record.floor(value))
+    keep(_FLOOR, floor)
     # CUT: NVS holds the old record or the new one.
     keep(_RECORD, data)
 
@@ -318,45 +328,17 @@ def load_blob(key: str, buffer: "bytearray | memoryview") -> int:
         return 0
 
 
-_refused = False  # NVS was, by flash, since the start
+refused = False
+"""Whether flash has refused a write to NVS since the start, which takes none any more before the next one."""
 
 
 def keep(key: str, value: "int | bytes") -> None:
-    """The key has the value. Raises TransferError when NVS has no room for it, but what `keep_spare` has kept free for
-    when the application fills it; NvsRefused when flash does not take it."""
-    what = "NVS did not take {}: {}"
-    try:
-        _write_nvs(key, value)
-    except OSError as error:
-        if error.args[0] != _NVS_FULL:
-            raise NvsRefused(what.format(key, error))
-        forget(_SPARE)
-        try:
-            _write_nvs(key, value)
-        except OSError as error:
-            raise TransferError(what.format(key, error))
-        finally:
-            keep_spare()
-
-
-def keep_spare() -> None:
-    """NVS has room for one more record, or for as much of one as it can, whatever the application writes there."""
-    size = record.MAX_BYTES
-    while size:
-        try:
-            # CUT: there is no such room until the next start.
-            _write_nvs(_SPARE, bytes(size))
-            break
-        except OSError as error:
-            size -= 128 if error.args[0] == _NVS_FULL else size
-
-
-def _write_nvs(key: str, value: "int | bytes") -> None:
-    """The key has the value; OSError is raised on. What flash has refused may lie there in two versions until the next
-    start, when ESP-IDF erases one; what was written in between, it would take for a part of either."""
-    global _refused
-    if _refused:
-        raise OSError(_NVS_INVALID_STATE, "ESP_ERR_NVS_INVALID_STATE")
+    """The key has the value. Raises TransferError when NVS has no room for it, NvsRefused when flash does not take it:
+    then it may lie there in two versions until the next start, when ESP-IDF erases one; what was written in between, it
+    would take for a part of either."""
+    global refused
+    if refused:
+        raise NvsRefused("NVS takes nothing before the next start")
     try:
         nvs = NVS("twinslot")
         if isinstance(value, int):
@@ -365,8 +347,8 @@ def _write_nvs(key: str, value: "int | bytes") -> None:
             nvs.set_blob(key, value)
         nvs.commit()
     except OSError as error:
-        _refused = error.args[0] != _NVS_FULL
-        raise
+        refused = error.args[0] != _NVS_FULL
+        raise (NvsRefused if refused else TransferError)("NVS did not take {}: {}".format(key, error))
 
 
 def forget(key: str) -> None:

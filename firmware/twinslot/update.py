@@ -7,7 +7,7 @@ from binascii import unhexlify
 from micropython import const
 
 from . import hw, places
-from .errors import NotBootable, NvsRefused, TransferError, TwinslotError, Unreachable
+from .errors import NotBootable, TransferError, TwinslotError, Unreachable
 from .hooks import load, settled, unload
 from .log import log
 from .otadata import NEW
@@ -41,13 +41,10 @@ async def downloading(agent: "Agent") -> str:
         agent.record.begin(release)
     except (TransferError, Unreachable, MemoryError) as error:
         log("download failed:", error)
-        again = isinstance(error, NvsRefused)
-        if agent.keys and isinstance(error, TransferError) and not again:  # there is no room for this change
+        if agent.keys and isinstance(error, TransferError) and not hw.refused:  # there is no room for this change
             await agent.liaison.tell("refused", release, "keys")
         else:
             await agent.liaison.tell("failed", release, str(error))
-        if again:
-            raise
         agent.pace.back_off()
         return "broken"
     return "downloaded"

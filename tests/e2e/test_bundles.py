@@ -252,7 +252,9 @@ async def test_board_that_lost_its_boot_file_keeps_checking_in_and_tells_no_bund
 async def test_tree_that_a_foreign_boot_file_runs_is_not_kept_and_ends_no_more_than_its_trial(
     in_trial: bool, bakery: Bakery, baked: Path
 ) -> None:
-    other = bakery.flash("other", files={"/boot.py": FOREIGN_BOOT % in_trial, "/app_b/app.py": OLD["app.py"]})
+    other = bakery.flash(
+        "other", files={"/boot.py": FOREIGN_BOOT % in_trial, "/app_b/app.py": OLD["app.py"], "/app_b/.list": b"1"}
+    )
     take_over_nvs(baked, other)
     async with Bench(other) as bench:
         await bench.until(lambda: len(bakery.server.checks) > 2)

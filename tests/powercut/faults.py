@@ -24,7 +24,7 @@ Place = tuple[int, bool]
 _OVER = re.compile("twinslot: (confirmed|rolled back) ")
 _NOT_KEPT = "NVS did not"
 """A release that NVS does not let be tried or confirmed may be given up, since each boot ends a trial."""
-_WAITS = re.compile("download failed: NVS did not take .*(FLASH_OP_FAIL|INVALID_STATE)")
+_WAITS = re.compile("NvsRefused a restart is due")
 """NVS takes no more before the next start, which the device makes after an hour (docs/troubleshooting.md)."""
 _NOT_OPENED = f"EspError: {EspError(Esp.ESP_ERR_FLASH_OP_FAIL)}"
 
