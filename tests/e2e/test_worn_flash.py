@@ -96,7 +96,7 @@ async def test_idle_board_whose_nvs_takes_nothing_any_more_restarts_by_itself_an
         async with Bench(flash, probe=stumbling) as bench:
             await bench.says("(?s)settled.*settled")
             await bench.until(lambda: not bench.record["report"])
-    failed = re.findall("error: TransferError NVS did not take", bench.log)
+    failed = re.findall("error: NvsRefused ", bench.log)
     assert len(failed) == 12
     waits = [int(wait) for wait in re.findall(r"waits (\d+)", bench.log)]
     assert waits[:11] == [*(5 * 2**n for n in range(8)), 900, 900, 900]

@@ -8,6 +8,6 @@ from .test_transfer import prove
 
 
 def test_bundles_end_with_the_tree_as_listed_or_a_reason() -> None:
-    proven = prove("bundles", [*micropython.find(), "-X", "heapsize=4m"])
+    proven = prove("bundles", [*micropython.find(), "-X", "heapsize=8m"])
     assert proven["wrong"] == []
     assert proven["proven"] > 200
