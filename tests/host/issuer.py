@@ -31,9 +31,12 @@ def jwk(kid: str, key, **more) -> dict:
 
 
 class KeyServer:
-    """Publishes `keys`, or answers with `body` and `status` when these are set; counts who asked."""
+    """Publishes `keys`, or answers with `body` and `status` when these are set; counts who asked.
 
-    def __init__(self, port: int = 0) -> None:
+    One that is not `there` refuses connections at a port which nobody else can take, until `come`.
+    """
+
+    def __init__(self, *, there: bool = True) -> None:
         self.keys = [jwk(kid, key) for kid, (key, _) in KEYS.items()]
         self.body: bytes | None = None
         self.status, self.asked, self.wait_s = 200, 0, 0.0
@@ -52,8 +55,15 @@ class KeyServer:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
+        self.server.server_bind()
         self.address = f"http://127.0.0.1:{self.server.server_port}/keys"
+        if there:
+            self.come()
+
+    def come(self) -> None:
+        """It answers from now on."""
+        self.server.server_activate()
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self) -> None:

@@ -39,16 +39,6 @@ def test_connected_device_is_asked_and_what_it_tells_comes_without_a_date(server
     assert (answer.status, answer.json.keys(), versions(answer)) == (200, {"type", "devicePackage"}, ["1.0.301"])
 
 
-def test_two_who_ask_at_once_are_both_answered_by_one_telling(server, board, pool):
-    held = board.waiting()
-    asked = [pool.submit(everyware, server, "GET", "board-1/packages") for _ in range(2)]
-    assert held.answer().json == {"inventory": True}
-    board.inventory(NEW)
-    for each in asked:
-        answer = each.result(20)
-        assert (answer.status, "reportedOn" in answer.json, versions(answer)) == (200, False, ["1.0.301"])
-
-
 def test_device_that_stays_silent_is_answered_for_by_what_it_told_last(server, board, pool):
     held = board.waiting()
     asked = pool.submit(everyware, server, "GET", "board-1/packages?timeout=500")

@@ -154,6 +154,15 @@ async def test_inventory_is_wanted_until_the_last_who_asks_has_it_or_waits_no_mo
     assert (await long, held.wants_inventory(1)) == (True, False)
 
 
+async def test_two_who_ask_at_once_are_both_answered_by_one_telling():
+    held = HeldCheckIns()
+    one = hold(held, 1)
+    both = [asyncio.create_task(held.inventory(1, LONG_S)) for _ in range(2)]
+    assert await one.reason() is Why.WOKEN
+    held.told_inventory(1)
+    assert await asyncio.gather(*both) == [True, True]
+
+
 async def test_account_is_marked_once_and_only_until_somebody_looks():
     held = HeldCheckIns()
     hold(held, 1)

@@ -148,23 +148,22 @@ def test_account_is_named_by_the_token_once_there_are_two(start, key_server):
 
 
 def test_key_server_that_is_not_there_is_503_and_the_operator_still_comes_in(start):
-    gone = KeyServer()
-    gone.close()
-    server = start(issuer=(ISSUER, AUDIENCE, gone.address))
+    key_server = KeyServer(there=False)
+    server = start(issuer=(ISSUER, AUDIENCE, key_server.address))
     answer = server.say("GET", "/api/v1/groups", bearer=token())
     assert (answer.status, ISSUER in answer.detail) == (503, True)
     kaa = server.request("GET", "/v1/ota/group", headers={"Authorization": f"Bearer {token()}"})
     assert (kaa.status, list(kaa.json)) == (503, ["message"])
     assert server.api("GET", "/groups").status == 200
     assert status(server, "nonsense") == 401
-    back = KeyServer(gone.server.server_port)
+    key_server.come()
     deadline = time.monotonic() + 30
     while status(server, token()) != 200:
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    back.close()
+    key_server.close()
     log = server.stop()
-    assert gone.address in log and token().partition(".")[0] not in log
+    assert key_server.address in log and token().partition(".")[0] not in log
 
 
 def test_set_up_link_from_before_is_none_here(start, key_server):
