@@ -20,6 +20,11 @@ SAID = "/data/said.txt"
 
 TABLE = bytes(range(256)) * 19  # two blocks
 TOOL = b"# as in the bundle before\n" * 30
+REGRETS = """
+from twinslot import hw
+def main():  # works in its trial, and says so no more once it is kept
+    asyncio.run(twinslot.Agent(self_test=lambda: hw.running_tree != hw.kept_tree()).run())
+"""
 CRASHES = b"def main():\n    raise ValueError('a fault')\n"
 OF_THE_IMAGE = b"""
 import app_version
@@ -51,7 +56,7 @@ def _files(more: bytes = b"", table: bytes = TABLE) -> Files:
 
 BEFORE = _files(b"print('the old files')\n")
 AFTER = _files(b"print('the new files')\n")
-NEXT = dict(sorted({**AFTER, "data/limits.txt": b"80\n" * 250}.items()))
+NEXT = dict(sorted({**AFTER, "app.py": (HEALTHY + REGRETS).encode(), "data/limits.txt": b"80\n" * 250}.items()))
 REMAINS: Files = {
     "app.py/old.py": b"# a folder, where the bundle has a file\n",
     "data": b"a file, where the bundle has a folder",

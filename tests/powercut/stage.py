@@ -50,12 +50,14 @@ VARIANTS = [Variant(slot, dirty) for slot in (0, 1) for dirty in (False, True)]
 
 
 @lru_cache(maxsize=64)
-def frozen(device: Path, version: str, application: str = HEALTHY, sectors: int = 0) -> bytes:
-    """An image with that application and the package of `device`, a folder with `firmware/` and `boot/`."""
+def frozen(device: Path, version: str, application: str = HEALTHY, sectors: int = 0, table: bytes = b"") -> bytes:
+    """An image with that application, a table of its own and the package of `device`, a folder with `firmware/` and
+    `boot/`."""
     package = device / "firmware" / "twinslot"
     modules = {f"twinslot/{path.name}": path.read_bytes() for path in package.glob("*.py")}
     modules["app.py"] = application.encode()
     modules["app_version.py"] = f"VERSION = {version!r}\n".encode()
+    modules["table.bin"] = table
     return image.build("kettle", version, modules, size_bytes=sectors * SECTOR_SIZE)
 
 
@@ -75,13 +77,14 @@ class Stage:
         self.owner = owner
         self.variant = variant
         self.sectors = sectors
+        self.table = b""  # in each image
         self._folder = folder
         self._device = device
         self._bundle = b""  # its transfer, when one is proposed
         server.transfer = self._serve
 
     def image(self, version: str, application: str = HEALTHY, sectors: int = 0) -> bytes:
-        return frozen(self._device, version, application, sectors)
+        return frozen(self._device, version, application, sectors, self.table)
 
     def propose(
         self, content: bytes, version: str, specification: bytes | None = None, successor: Key | None = None

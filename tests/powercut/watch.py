@@ -46,7 +46,7 @@ class Watch:
         self._slots = look.slots
         self._runs = self._selected = look.boot
         self._states = _states(look)  # the last of each entry, by its sector and sequence
-        self._floor = [0, 0, 0]  # the highest sequence, security version and failed sequence of all records
+        self._floor = [0, 0, 0]  # the highest sequence and security version so far, and failed sequence of all records
         self._record = look.record
         self._specification = _state(look)
         self._switches = 0
@@ -202,9 +202,11 @@ class Watch:
             self._count(record["trial"], record["failed"])
         kept = record["confirmed"]["sequence"], record["confirmed"]["security"], record["failed"]
         self._floor = [max(each) for each in zip(self._floor, kept, strict=True)]
-        floor = look.blob("floor")
-        if not floor or any(a < b for a, b in zip(_numbers(floor), self._floor, strict=True)):
-            self._claim(f"the floor is {floor and _numbers(floor)}, below {self._floor}, which a record had")
+        floor = _numbers(look.blob("floor"))
+        if any(a < b for a, b in zip(floor, self._floor, strict=True)):
+            self._claim(f"the floor is {floor}, below {self._floor}, which it or a record had")
+        # A failure whose record the power cut short is none: what has restarted the board is not known any more.
+        self._floor[:2] = [max(each) for each in zip(self._floor[:2], floor[:2], strict=True)]
 
     def _look_at_record(self, look: Look, record: dict[str, Any]) -> None:
         """Nothing in the record is about flash that does not hold it."""
@@ -282,5 +284,5 @@ def _name(state: int | None) -> str:
 
 
 def _numbers(floor: bytes) -> tuple[int, ...]:
-    """Sequence, security version and failed sequence (firmware/twinslot/record.py)."""
-    return struct.unpack_from("<III", floor)
+    """Sequence, security version and failed sequence (firmware/twinslot/record.py); none is above -1."""
+    return struct.unpack_from("<III", floor) if floor else (-1, -1, -1)
