@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,18 +27,27 @@ def signing_pem() -> bytes:
 
 
 class Site:
-    """A server with one group of kettles. `start` after `kill` keeps the address, so that the boards find it."""
+    """A server with one group of kettles. `start` after `kill` keeps the address, so that the boards find it; nobody
+    else can take it meanwhile."""
 
     def __init__(self, folder: Path, signing_pem: bytes) -> None:
         self.data = folder / "data"
         self.data.mkdir(mode=0o700)
         (self.data / "signing.pem").write_bytes(signing_pem)
         (self.data / "signing.pem").chmod(0o600)
-        self.server = Server(self.data)
+        self._port = socket.socket()
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port.bind(("127.0.0.1", 0))
+        self.server = Server(self.data, port=self._port.getsockname()[1])
         self.address = f"http://127.0.0.1:{self.server.port}"
         self.trusted = [modulus_of_pem(signing_pem)]
         self.group: dict[str, Any] = self.server.group("kitchen", "kettle")
         self._folder = folder
+
+    def close(self) -> None:
+        """The server is killed, and its address anybody's."""
+        self.kill()
+        self._port.close()
 
     def kill(self) -> None:
         if self.server.process.poll() is None:
@@ -79,7 +89,7 @@ def make_site(tmp_path: Path, signing_pem: bytes) -> Iterator[Callable[[], Site]
 
     yield make
     for site in sites:
-        site.kill()
+        site.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 from ..host.socketxp import SocketXP
 from .conftest import Site
 from .lab import Bench
-from .working import connected, image
+from .working import connected, image, let_it_end
 
 WAIT_S = 60
 
@@ -68,14 +68,15 @@ async def test_board_that_loses_power_in_a_job_runs_it_again_and_then_the_next(s
     flash, client = flash_of(site, "kettle-7"), SocketXP(site.server)
     async with Bench(flash) as bench:
         await connected(site, bench)
-        job = client.submit(client.workflow("boil 2"), DeviceId="kettle-7")
+        job = client.submit(client.workflow("simmer"), DeviceId="kettle-7")
         after = client.submit(client.workflow("blink"), DeviceId="kettle-7")
         await bench.until(lambda: "boils" in children(site, job)[0]["output"])
     assert (result(client, job), client.job(after)["StartTime"]) == ("", "")
     async with Bench(flash) as bench:
+        let_it_end(bench)
         await bench.until(lambda: client.job(after)["EndTime"])
     assert result(client, job) == "boils\noff"
-    assert ran(site, "kettle-7") == [("boil 2", "succeeded", 2), ("blink", "succeeded", 1)]
+    assert ran(site, "kettle-7") == [("simmer", "succeeded", 2), ("blink", "succeeded", 1)]
 
 
 async def test_job_that_is_deleted_while_a_board_runs_it_stops_there(site: Site) -> None:

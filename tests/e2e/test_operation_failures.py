@@ -6,7 +6,7 @@ from __future__ import annotations
 from ..host.packaging import download
 from .conftest import Site
 from .lab import Bench, app_image, own_image
-from .working import APP, connected, done, image, kept, known, operation, outcome, submit
+from .working import APP, connected, done, image, kept, known, let_it_end, operation, outcome, submit
 
 UNTAKEN = (
     'import twinslot.packages\ntwinslot.packages.inventory = lambda: [{"name": "/", "version": "", "modules": []}]\n'
@@ -146,9 +146,10 @@ async def test_board_without_memory_to_tell_an_outcome_takes_a_release_and_tells
     flash = site.flash(start=own_image("1.0.0", NO_OUTCOME + APP))
     async with Bench(flash) as bench:
         await known(site, bench)
-        id = submit(site, "boil 1")
+        id = submit(site, "simmer")
         await bench.until(lambda: operation(site, id)["output"] == "boils\n")
         site.kill()
+        let_it_end(bench)
         await bench.until(lambda: b"succeeded" in kept(flash))
     site.start()
     site.publish(app_image("1.1.0"), "1.1.0")

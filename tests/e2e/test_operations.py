@@ -9,7 +9,7 @@ import pytest
 from .configuring import Kettle
 from .conftest import Site
 from .lab import Bench, app_image
-from .working import connected, done, held, image, operation, outcome, submit
+from .working import connected, done, held, image, let_it_end, operation, outcome, submit
 
 # What they take here: 2 KiB of code, and the next doubling of MicroPython's table of names. The simulator's stand-ins
 # have 170 in it, many of which a chip has in ROM: a board comes to that later.
@@ -121,11 +121,12 @@ async def test_reboot_is_told_after_the_boot_and_the_queue_goes_on(site: Site) -
 async def test_server_that_restarts_in_the_middle_of_an_operation_gets_all_of_it(site: Site) -> None:
     async with Bench(site.flash(start=image(), wait_s=60)) as bench:
         await connected(site, bench)
-        id = submit(site, "boil 2")
+        id = submit(site, "simmer")
         await bench.until(lambda: operation(site, id)["output"] == "boils\n")
         site.kill()
         await bench.says("twinslot: connection")
         site.start()
+        let_it_end(bench)
         ended = await outcome(site, bench, id)
     assert (ended["state"], ended["attempt"], ended["cut"]) == ("succeeded", 1, False)
     assert ended["output"] == "boils\noff\n"

@@ -220,9 +220,11 @@ class Board:
             "reset_cause": 1,
         } | told
 
-    def check(self, **told) -> Answer:
+    def check(self, *, wait: object = 0, **told) -> Answer:
+        """A check-in, which may `wait`; what it tells is told by later ones too."""
         self.told |= told
-        return self.send("POST", "/device/v1/check", json.dumps(self.told).encode())
+        body = self.told if wait == 0 else self.told | {"wait": wait}
+        return self.send("POST", "/device/v1/check", json.dumps(body).encode())
 
     def offer(self, **told) -> dict | None:
         answer = self.check(**told)
@@ -316,8 +318,6 @@ class Waiting:
             self._done.set_result(self.board.check(**told))
         except Exception as error:  # noqa: BLE001 - raised where the answer is asked for
             self._done.set_exception(error)
-        finally:
-            self.board.told.pop("wait", None)
 
 
 def public_pem(key: rsa.RSAPrivateKey) -> str:

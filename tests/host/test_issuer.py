@@ -59,19 +59,23 @@ def test_scopes_come_as_text_or_as_a_list(site, change, allowed):
     assert status(site, token(**change)) == (200 if allowed else 403)
 
 
+def test_audience_may_be_one_of_several(site):
+    assert status(site, token(aud=["other", AUDIENCE])) == 200
+
+
 @pytest.mark.parametrize(
-    "change", [{"aud": ["other", AUDIENCE]}, {"nbf": time.time() - 5}, {"exp": time.time() + 3600.5}]
+    ("claim", "later_s", "expected"),
+    [("nbf", -5, 200), ("exp", 3600.5, 200), ("exp", -1, 401), ("nbf", 3600, 401), ("iat", 3600, 401)],
 )
-def test_other_good_forms_are_taken(site, change):
-    assert status(site, token(**change)) == 200
+def test_dates_say_when_a_token_is_good(site, claim, later_s, expected):
+    assert status(site, token(**{claim: time.time() + later_s})) == expected
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"iss": "https://evil.example.com"}, {"iss": ISSUER + "/"}, {"iss": None}, {"aud": "other"}, {"aud": None},
-        {"aud": ["other"]}, {"exp": None}, {"exp": int(time.time()) - 1}, {"exp": "x"}, {"exp": 1e999},
-        {"nbf": time.time() + 3600}, {"nbf": "x"}, {"iat": time.time() + 3600}, {"sub": None}, {"sub": 7},
+        {"aud": ["other"]}, {"exp": None}, {"exp": "x"}, {"exp": 1e999}, {"nbf": "x"}, {"sub": None}, {"sub": 7},
         {"scope": 7}, {"scope": None, "scp": {"group:read": 1}}, {"account": "0" * 24}, {"account": 7},
     ],
 )  # fmt: skip

@@ -7,9 +7,10 @@ import secrets
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from twinslot_host.issuer import Trusted
+from twinslot_host.errors import Unavailable
+from twinslot_host.issuer import Issuer, Trusted
 
-from .inside import Inside, inside
+from .inside import Clock, Inside, inside
 from .issuer import AUDIENCE, ISSUER, OTHER_RSA, RSA, jwk, token
 
 
@@ -130,23 +131,32 @@ async def test_key_server_that_does_not_answer_in_time_is_503(data, key_server, 
         assert await seen(here) == 503
 
 
-async def test_requests_that_wait_for_a_hanging_key_server_are_503_with_the_first(data, key_server, monkeypatch):
-    monkeypatch.setattr("twinslot_host.issuer.JWKS_TIMEOUT_S", 0.5)
-    key_server.wait_s = 1.0
-    async with inside(data, issuer=Trusted(ISSUER, AUDIENCE, key_server.address)) as here:
-        bearer = token(now_s=here.clock.now_s)
-        waiting = []
-        for later_s in (0, 6, 4):
-            here.clock.now_s += later_s
-            waiting.append(asyncio.create_task(here.get("/api/v1/groups", bearer)))
-            await asyncio.sleep(0.1)
-        assert await asyncio.gather(*waiting) == [503] * 3
-        here.clock.now_s += 4
-        assert await here.get("/api/v1/groups", bearer) == 503
-        assert key_server.asked == 1
-        key_server.wait_s = 0.0
-        here.clock.now_s += 1
-        assert await here.get("/api/v1/groups", bearer) == 200
+async def test_requests_that_wait_for_a_hanging_key_server_fail_with_the_first(monkeypatch):
+    asked, given_up = [], asyncio.Event()
+
+    async def hangs(url: str) -> bytes:
+        asked.append(url)
+        await given_up.wait()
+        raise TimeoutError
+
+    monkeypatch.setattr("twinslot_host.issuer._fetched", hangs)
+    clock = Clock()
+    issuer, bearer = Issuer(Trusted(ISSUER, AUDIENCE, "http://keys.example"), clock), token(now_s=clock.now_s)
+    waiting = []
+    for later_s in (0, 6, 4):
+        clock.now_s += later_s
+        waiting.append(asyncio.create_task(issuer.read(bearer)))
+        await asyncio.sleep(0)  # it waits by now
+    given_up.set()
+    assert [type(each) for each in await asyncio.gather(*waiting, return_exceptions=True)] == [Unavailable] * 3
+    clock.now_s += 4
+    with pytest.raises(Unavailable):
+        await issuer.read(bearer)
+    assert len(asked) == 1
+    clock.now_s += 1
+    with pytest.raises(Unavailable):
+        await issuer.read(bearer)
+    assert len(asked) == 2
 
 
 async def test_keys_are_as_old_as_the_end_of_their_fetch(data, key_server):

@@ -3,18 +3,40 @@
 import contextlib
 import gzip
 import re
+import signal
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from .clients import until
+
 BOUNDS = {"HEAD_S": 0.3, "BODY_S": 0.3, "UPLOAD_SILENCE_S": 0.3, "LINGER_S": 0.1}
 SECRET = b"sesame-open"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@contextlib.contextmanager
+def standing(server) -> Iterator[None]:
+    """The server's process stands still; connections and what is sent wait for it."""
+    server.process.send_signal(signal.SIGSTOP)
+    until(lambda: Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    try:
+        yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)
 
 
 def until_closed(server, sent: bytes) -> bytes:
-    """All that the server answers until it ends the connection, which stays open on this side."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
-        connection.sendall(sent)
+    """All that the server answers until it ends the connection, which stays open on this side.
+
+    What is sent is all there when the server takes the connection, so that no bound counts how long sending takes.
+    """
+    with contextlib.ExitStack() as still_open:
+        with standing(server):
+            connection = still_open.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
+            connection.sendall(sent)
         received = b""
         with contextlib.suppress(ConnectionResetError):
             while chunk := connection.recv(65536):
@@ -26,13 +48,12 @@ def until_closed(server, sent: bytes) -> bytes:
 def test_head_that_does_not_come_in_time_ends_the_connection(start, sent):
     server = start(bounds=BOUNDS)
     assert until_closed(server, sent) == b""
-    assert server.request("GET", "/healthz").status == 200
+    assert until_closed(server, HEALTH).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 def test_idle_connection_ends_after_its_answer(start):
     server = start(bounds=BOUNDS)
-    received = until_closed(server, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert until_closed(server, HEALTH).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 def test_body_that_does_not_come_in_time_is_408(start):
@@ -68,7 +89,7 @@ def test_more_idle_connections_than_open_files_end_and_do_not_flood_the_log(star
     server = start(bounds=BOUNDS, open_files_limit=64)
     idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
     try:
-        assert server.request("GET", "/healthz").status == 200  # once the first of the idle have been ended
+        assert until_closed(server, HEALTH).startswith(b"HTTP/1.1 200 OK\r\n")  # once the first have been ended
     finally:
         for connection in idle:
             connection.close()

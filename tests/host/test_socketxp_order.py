@@ -39,7 +39,8 @@ def test_jobs_outlive_the_server(start):
     waiting = before_it.submit(DeviceGroup=group["name"])
     before = before_it.jobs(), before_it.workflows(), before_it.children(waiting)
     server.stop(signal.SIGKILL)
-    after = SocketXP(start(port=server.port))
+    worker.board.server = again = start()
+    after = SocketXP(again)
     after.made = before_it.made
     assert (after.jobs(), after.workflows(), after.children(waiting)) == before
     assert (after.job(done)["Result"], worker.run()) == ("once", "date")

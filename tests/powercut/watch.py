@@ -46,7 +46,7 @@ class Watch:
         self._slots = look.slots
         self._runs = self._selected = look.boot
         self._states = _states(look)  # the last of each entry, by its sector and sequence
-        self._floor = [0, 0, 0]  # the highest sequence and security version so far, and failed sequence of all records
+        self._floor = [0, 0, 0]  # the highest sequence, security version and failed sequence of all records
         self._record = look.record
         self._specification = _state(look)
         self._switches = 0
@@ -191,22 +191,22 @@ class Watch:
             self._claim("the record is gone")
         if not record:
             return
+        kept = record["confirmed"]["sequence"], record["confirmed"]["security"], record["failed"]
+        floor = _numbers(look.blob("floor"))
         if record != was:
             self._record = record
             self._look_at_record(look, record)
             self._look_at_change(record, was)
+            if floor != kept:
+                self._claim(f"the floor is {floor}, and the record has {kept}")
         before, self._specification = self._specification, _state(look)
         if self._specification == State.NEW != before and not record["trial"]:
             self._claim("a specification is to be tried, and none is on its way")
         elif self._specification == State.NEW != before:
             self._count(record["trial"], record["failed"])
-        kept = record["confirmed"]["sequence"], record["confirmed"]["security"], record["failed"]
         self._floor = [max(each) for each in zip(self._floor, kept, strict=True)]
-        floor = _numbers(look.blob("floor"))
         if any(a < b for a, b in zip(floor, self._floor, strict=True)):
-            self._claim(f"the floor is {floor}, below {self._floor}, which it or a record had")
-        # A failure whose record the power cut short is none: what has restarted the board is not known any more.
-        self._floor[:2] = [max(each) for each in zip(self._floor[:2], floor[:2], strict=True)]
+            self._claim(f"the floor is {floor}, below {self._floor}, which a record had")
 
     def _look_at_record(self, look: Look, record: dict[str, Any]) -> None:
         """Nothing in the record is about flash that does not hold it."""

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,15 @@ def test_board_that_fails_while_it_is_written_is_said_to_have_no_firmware(twinsl
     assert "It has no firmware now: run this again" in result.err
 
 
+def running() -> list[list[bytes]]:
+    """The command lines of all processes."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended since
+            found.append((process / "cmdline").read_bytes().split(b"\0"))
+    return found
+
+
 def test_ctrl_c_ends_esptool_too_while_it_says_nothing(ota: Path, tmp_path: Path) -> None:
     with RomLoader(tmp_path, unanswered="ERASE_FLASH") as board:
         process = subprocess.Popen(
@@ -202,9 +212,7 @@ def test_ctrl_c_ends_esptool_too_while_it_says_nothing(ota: Path, tmp_path: Path
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)
         assert (process.returncode, said) == (130, "")
-        running = [Path(entry, "cmdline") for entry in Path("/proc").glob("[0-9]*")]
-        port = board.path.encode()
-        assert not [path for path in running if path.exists() and port in path.read_bytes().split(b"\0")]
+        assert not [words for words in running() if board.path.encode() in words]
 
 
 async def test_port_that_goes_away_while_the_board_starts_is_waited_for(tmp_path: Path) -> None:

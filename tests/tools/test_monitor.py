@@ -45,7 +45,7 @@ def test_console_is_shown_and_goes_on_when_the_port_comes_back(tmp_path: Path) -
         at = [each["line"] for each in documents].index("Traceback (most recent call last):")
         assert [each["traceback"] for each in documents[at:]] == [True] * 3
         assert not any(each["traceback"] for each in documents[:at])
-    port.unlink()
+        port.unlink()  # before its end goes, whose name the system may give to another
     with OnTheDesk(tmp_path / "b", files={"/main.py": b"import time\ntime.sleep(1)\nprint('back')\n"}) as desk:
         port.symlink_to(desk.port)
         until(process, "back")

@@ -45,9 +45,9 @@ def silent_server() -> Iterator[str]:
 
 @contextlib.contextmanager
 def started(*arguments: object, **settings: object) -> Iterator[subprocess.Popen[str]]:
-    pipe = subprocess.PIPE
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     words = [*COMMAND, *map(str, arguments)]
-    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True, **settings) as process:
+    with subprocess.Popen(words, text=True, **pipes | settings) as process:
         try:
             yield process
         finally:
@@ -110,6 +110,7 @@ def test_flash_that_another_simulator_runs_is_refused(twinslot, board) -> None:
         assert (second.code, second.out) == (3, "")
         assert "another simulator runs this flash" in second.err
         first.kill()
+        first.wait()
     assert twinslot("sim", *board, "--until", "1.0.0", "--timeout", 60).code == 0
 
 
@@ -177,12 +178,12 @@ def test_ctrl_c_at_the_terminal_ends_a_running_board_quietly_with_130(board, tmp
 @pytest.mark.parametrize("command", ["sim", "fleet"])
 def test_reader_that_goes_away_ends_it_quietly(board, of_group, group, command) -> None:
     fleet = (*of_group, "--count", 2, "--prefix", group["id"] + "-")
-    with started(command, *(board if command == "sim" else fleet)) as process:
-        assert process.stdout is not None and process.stderr is not None
-        process.stdout.close()  # before the first line: nothing may follow the last one for ever
-        errors = process.stderr.read()
-        code = process.wait(60)
-    assert (code, "Traceback" in errors, "rror" in errors) == (141, False, False)
+    reader, writer = os.pipe()
+    os.close(reader)  # before the first line: nothing may follow the last one for ever
+    with started(command, *(board if command == "sim" else fleet), stdout=writer) as process:
+        os.close(writer)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in errors, "rror" in errors) == (141, False, False)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
