@@ -5,9 +5,9 @@
 #
 # Without a configuration the board says so, and waits at its prompt to be provisioned.
 #
-# When the application fails, the board restarts: in a trial that is the way back to the old image and specification,
-# else another chance in a clean heap. After five such boots in a row the agent runs alone, so that the board can be
-# reached and updated.
+# When the application fails, or its main() returns, the board restarts: in a trial that is the way back to the old
+# image and specification, else another chance in a clean heap. After five such boots in a row the agent runs alone, so
+# that the board can be reached and updated.
 import gc
 import sys
 import time
@@ -28,12 +28,17 @@ try:
         import app  # pyright: ignore[reportMissingImports] - the user's
 
         app.main()
+        raise RuntimeError("main() of the application has returned")
     else:
         import asyncio
 
         print("safe mode: the application failed", crashes, "times in a row")
         asyncio.run(Agent().run())
-except Exception as error:  # noqa: BLE001 - the application's own
+except KeyboardInterrupt:
+    raise  # somebody at the console wants the prompt
+except BaseException as error:  # noqa: BLE001 - the application's own; a cancelled task is no Exception
+    if isinstance(error, SystemExit) and not error.args:
+        raise  # machine.soft_reset() is no failure, as machine.reset() is none
     if isinstance(error, ConfigError) and not hw.image_on_trial():
         print("twinslot:", error)  # and no restart, which would not mend it: the board waits at its prompt
     else:

@@ -1,4 +1,4 @@
-"""A shell beside a server, for the pages of `docs/` that are made of commands."""
+"""A shell beside a server, for the pages of `docs/` that are made of commands; and no test is timed."""
 
 import os
 import subprocess
@@ -6,7 +6,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture

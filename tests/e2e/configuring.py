@@ -94,7 +94,7 @@ class Kettle:
             first = self.flash("first")
             self.offer(specification, 100)
             async with Bench(first) as bench:
-                await bench.confirmed("1.100.0")
+                await self.server.hears(bench, "1.100.0")
             _confirmed[specification] = first.read_bytes()[NVS_AND_OTADATA]
             self.server.reports.clear()
             self.server.checks.clear()

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from ..vectors import transfer_file
+from .lab import Bench
 
 GROUP = {"id": "5e1b76bc4315b70eb242567a", "token": "a-token-of-the-tests-own", "app": "kettle"}
 
@@ -105,6 +106,11 @@ class Impostor:
         offer = {"manifest": data, "signature": signature, **paths, **self.extras}
         offer = {name: value for name, value in offer.items() if value is not None}
         return await self._signed(request, 200, json.dumps({"offer": offer}).encode())
+
+    async def hears(self, bench: Bench, version: str) -> None:
+        """Waits until the board keeps `version`, its report has come, and the check-in that it makes right after it."""
+        await bench.confirmed(version)
+        await bench.until(lambda: self.checks[-1]["confirmed_version"] == version)
 
     def _has_confirmed(self, check: dict[str, Any]) -> bool:
         """Whether the device is done with the very release that is on offer."""

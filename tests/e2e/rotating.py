@@ -50,7 +50,7 @@ async def rotated(kettle: Kettle, successor: Key, **settings: Any) -> Path:
     flash = await kettle.configured(**settings)
     rotate(kettle, b"2", 200, [successor], [kettle.key])
     async with Bench(flash) as bench:
-        await bench.confirmed("1.200.0")
+        await kettle.server.hears(bench, "1.200.0")
     kettle.server.offer = None
     kettle.server.checks.clear()
     kettle.server.reports.clear()

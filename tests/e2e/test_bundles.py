@@ -45,7 +45,7 @@ async def baked(bakery: Bakery) -> Path:
     flash = bakery.flash(files={"/data/own.txt": b"own"})
     bakery.offer(OLD, 100)
     async with Bench(flash) as bench:
-        await bench.confirmed("1.100.0")
+        await bakery.server.hears(bench, "1.100.0")
     bakery.server.reports.clear()
     bakery.server.checks.clear()
     return flash

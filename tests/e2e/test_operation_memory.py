@@ -32,10 +32,23 @@ def largest():
             high = size
     return low
 
+pause = agent.pace.pause
+pauses = False
+
+async def paused():  # what a check-in takes, for as long as the server takes for it, does not count
+    global pauses
+    pauses = agent.state == "idle" and not agent.untold and agent.pace.pause_s
+    try:
+        await pause()
+    finally:
+        pauses = False
+
+agent.pace.pause = paused
+
 async def look():
     while True:
         await asyncio.sleep(0.2)
-        if agent.state == "idle" and not agent.untold and agent.pace.pause_s:
+        if pauses:
             gc.collect()
             print("free", gc.mem_free(), "largest", largest())
 

@@ -197,26 +197,39 @@ async def test_soft_reset_after_a_trial_is_not_followed_by_the_trials_watchdog(s
     source = """
 import asyncio, machine, time, twinslot
 async def run():
-    agent = asyncio.create_task(twinslot.Agent().run())
-    await asyncio.sleep(3)
+    agent = twinslot.Agent()
+    running = asyncio.create_task(agent.run())
+    while agent.record.trial:
+        await asyncio.sleep(0.1)
     if machine.reset_cause() != machine.SOFT_RESET:
         machine.soft_reset()
-    await asyncio.sleep(16)
+    await asyncio.sleep(19)  # longer than that watchdog
     print("alive after", machine.reset_cause())
     while True:
         await asyncio.sleep(1)
 def main():
     asyncio.run(run())
 """
-    flash = site.flash(trial_s=2)
+    flash = site.flash()
     site.publish(own_image("1.1.0", source), "1.1.0")
     async with Bench(flash) as bench:
         await bench.says("alive after 5")
     assert bench.board.boots == 2
 
 
-async def test_confirmed_application_that_keeps_crashing_leaves_the_agent_alone_and_updatable(site: Site) -> None:
-    source = "def main():\n    raise OSError('sensor gone')\n"
+@pytest.mark.parametrize(
+    ("fails", "said"),
+    [
+        ("raise OSError('sensor gone')", "OSError: sensor gone"),
+        ("raise asyncio.CancelledError", "CancelledError:"),
+        ("sys.exit(1)", "SystemExit: 1"),
+        ("return", "RuntimeError: main() of the application has returned"),
+    ],
+)
+async def test_confirmed_application_that_keeps_crashing_leaves_the_agent_alone_and_updatable(
+    site: Site, fails: str, said: str
+) -> None:
+    source = f"import asyncio, sys\ndef main():\n    {fails}\n"
     flash = site.flash(start=own_image("1.0.0", source))
     async with Bench(flash) as bench:
         await bench.says("safe mode: the application failed 5 times in a row")
@@ -224,8 +237,21 @@ async def test_confirmed_application_that_keeps_crashing_leaves_the_agent_alone_
         site.publish(app_image("1.1.0"), "1.1.0")
         await bench.confirmed("1.1.0")
         await bench.until(lambda: site.device()["state"] == "idle")
-    assert bench.log.count("OSError: sensor gone") == 5
+    assert bench.log.count(said) == 5
     assert Flash(flash).boot == "ota_1"
+
+
+async def test_soft_reset_that_the_application_makes_is_no_failure(site: Site) -> None:
+    source = """
+import machine
+from twinslot import hw
+def main():
+    print(hw.crashes(), "so far")
+    machine.soft_reset()
+"""
+    async with Bench(site.flash(start=own_image("1.0.0", source))) as bench:
+        await bench.until(lambda: bench.log.count("0 so far") > 5)
+    assert "safe mode" not in bench.log
 
 
 async def test_confirmed_release_that_begins_to_crash_is_kept_in_safe_mode_until_a_newer_one_comes(site: Site) -> None:
@@ -335,7 +361,7 @@ async def run():
 def main():
     asyncio.run(run())
 """
-    flash = site.flash(trial_s=2)
+    flash = site.flash()
     site.publish(own_image("1.1.0", source), "1.1.0")
     async with Bench(flash) as bench:
         await bench.says("rolled back 1.1.0: watchdog")

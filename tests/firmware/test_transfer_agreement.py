@@ -35,7 +35,7 @@ def server_takes(payload: bytes, length: int, base: bytes | None) -> bool:
 
 
 @given(PARTS, st.integers(-2, 2), CHANGES, st.binary(max_size=2))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @example([(b"", b"", 1)] * 300 + [(b"", b"x", 0)], 0, [], b"")
 def test_server_takes_the_patches_that_a_device_takes(
     parts: list[tuple[bytes, bytes, int]], more: int, changes: list[tuple[int, int]], behind: bytes
@@ -49,7 +49,7 @@ def test_server_takes_the_patches_that_a_device_takes(
 
 
 @given(st.lists(st.one_of(NUMBERS.map(number), st.binary(max_size=60)), max_size=20), st.integers(1, 400))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example([b"\x00\x80\x80\x80\x80\x00\x00\x00"], 1)
 @example([b"\x80\x80\x80\x80\x80\x00"], 1)
 @example([b"\x41", number(0), number(7), bytes(7), number(0)], 5)  # -1 bytes, again and again

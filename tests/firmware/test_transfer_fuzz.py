@@ -77,7 +77,7 @@ def patch_of(parts: list[tuple[bytes, bytes, int]], length: int) -> bytes:
 
 
 @given(PARTS, st.integers(100, 2000))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example([(b"", b"", 1)] * 300 + [(b"", b"x", 0)], 1)
 def test_patch_makes_what_it_says_or_is_refused(parts: list[tuple[bytes, bytes, int]], step: int) -> None:
     while parts and not parts[-1][0] and not parts[-1][1]:
@@ -98,21 +98,21 @@ def test_patch_makes_what_it_says_or_is_refused(parts: list[tuple[bytes, bytes, 
 
 
 @given(st.lists(st.one_of(NUMBERS.map(number), st.binary(max_size=60)), max_size=20), st.integers(1, 400))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_numbers_and_bytes_at_random_are_no_patch_or_stay_within_it(parts: list[bytes], length: int) -> None:
     with contextlib.suppress(TransferError):
         assert len(decoded(deflated(b"\0" + number(length) + b"\0" + b"".join(parts)), length, BASE)) == length
 
 
 @given(st.binary(min_size=1, max_size=4000), st.integers(1, 8000), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_bytes_at_random_end_in_a_transfer_error(payload: bytes, length: int, is_patch: bool) -> None:
     with contextlib.suppress(TransferError):
         assert len(decoded(payload, length, BASE if is_patch else None)) == length
 
 
 @given(st.binary(max_size=3), st.integers(0, 5000), st.binary(max_size=3000), st.integers(100, 3000))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_deflate_of_anything_is_inflated_whatever_pieces_it_comes_in(
     unit: bytes, times: int, noise: bytes, step: int
 ) -> None:
@@ -150,7 +150,7 @@ def check(index: bytes, size: int, total: int, running: bytes | None) -> Index:
     st.sampled_from([len(GOOD), len(GOOD) + 1, len(GOOD) - 1, 0, 1 << 31]),
     st.sampled_from([RUNNING, bytes(32), None]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_index_that_lies_is_refused_and_one_that_is_taken_adds_up(
     changes: list[tuple[int, int]], total: int, running: bytes | None
 ) -> None:
@@ -173,7 +173,7 @@ def test_index_that_lies_is_refused_and_one_that_is_taken_adds_up(
 
 
 @given(st.binary(max_size=200), st.integers(1, 5 * SEGMENT), st.integers(0, 1 << 32))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_bytes_at_random_are_no_index(data: bytes, size: int, total: int) -> None:
     data = data[: index_bytes(size)].ljust(index_bytes(size), b"\0")
     with pytest.raises(TransferError):

@@ -188,7 +188,7 @@ def test_patch_that_is_no_whole_deflate_is_refused(payload):
 
 
 @given(st.binary(max_size=200), st.integers(0, 150), st.binary(max_size=8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_is_changed_is_refused_or_harmless(content, at, change):
     image = content * 3
     file = bytearray(transfer.build(image, content))
