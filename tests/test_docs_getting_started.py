@@ -16,6 +16,7 @@ SHARED, WITHOUT, WITH = "shared", "without", "with"
 OWN_TERMINAL = ("twinslot sim", "twinslot monitor")
 COPIED = re.compile(r"copying (\d+) files, (\d+) KiB")
 PUBLISHED = re.compile(r"^twinslot publish .*--version (\S+)$", re.MULTILINE)
+CONFIRMED = "grep -q 'confirmed {0}' terminal-* && [[ $(twinslot device show kettle-7) == *'confirmed {0}'* ]]"
 UNTIL = "\nfor _ in {{1..600}}; do {0} && break; sleep 0.1; done; {0}\n"
 
 
@@ -34,10 +35,10 @@ def blocks_of(page: str) -> list[tuple[str, str]]:
 
 def pasted(block: str, number: int) -> str:
     """The block as a person pastes it: what goes on until it is stopped, into a terminal of its own; after a release
-    it is watched until the board has confirmed that."""
+    it is watched until the board has confirmed that and the server knows."""
     if not block.startswith(OWN_TERMINAL):
         released = PUBLISHED.findall(block)
-        return block + "".join(UNTIL.format(f"grep -q 'confirmed {version}' terminal-*") for version in released)
+        return block + "".join(UNTIL.format(CONFIRMED.format(version)) for version in released)
     ready = "grep -q 'for more information' board.log" if block.startswith("twinslot sim") else "true"
     return f"{{ exec {block} }} > terminal-{number} 2>&1 &{UNTIL.format(ready)}"
 

@@ -242,6 +242,24 @@ def test_bundle_without_an_application_is_made_with_a_warning(twinslot, tmp_path
     assert (result.code, "the board's own `app` runs" in result.err) == (0, warns)
 
 
+@pytest.mark.parametrize(
+    ("source", "warns"),
+    [
+        (b"print('hot')\n", True),
+        (b"async def main():\n    pass\n", True),
+        (b"import lib.main\n", True),
+        (b"def main(:\n", True),
+        (b"if True:\n    def main():\n        pass\n", False),
+        (b"from lib.kettle import run as main\n", False),
+        (b"from lib.kettle import *\n", False),
+        (b"main = print\n", False),
+    ],
+)
+def test_application_that_no_board_can_start_is_made_with_a_warning(twinslot, tmp_path, out, source, warns) -> None:
+    result = twinslot("bundle", laid(tmp_path / "kettle", {"app.py": source}), "--source", "--out", out)
+    assert (result.code, "has no `def main()`" in result.err, out.exists()) == (0, warns, True)
+
+
 def test_app_folder_without_its_module_is_refused(twinslot, tmp_path, out) -> None:
     result = twinslot("bundle", laid(tmp_path / "kettle", {"app/main.py": APP}), "--out", out)
     assert (result.code, "has no __init__.py" in result.err, out.exists()) == (3, True, False)

@@ -1,6 +1,5 @@
 """`twinslot sim` and `twinslot fleet` against a real server."""
 
-import itertools
 import json
 import os
 import secrets
@@ -12,6 +11,8 @@ import pytest
 
 from twinslot_sim.applications import app_image
 from twinslot_tools.simulation import is_confirmed
+
+from ..host.clients import until
 
 NOBODY = "http://127.0.0.1:1"
 
@@ -98,13 +99,12 @@ def test_board_that_cannot_be_provisioned_exits_4_and_leaves_no_flash(twinslot, 
 
 
 def test_board_from_the_shop_needs_no_group_and_has_nothing_but_a_prompt(twinslot, tmp_path) -> None:
-    command = [sys.executable, "-m", "twinslot_tools", "sim", "--flash", str(tmp_path / "flash")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        printed = list(itertools.takewhile(lambda line: 'Type "help()" for more' not in line, process.stdout))
+    printed = tmp_path / "printed"
+    command = [sys.executable, "-m", "twinslot_tools", "sim", "--flash", str(tmp_path / "flash"), "--timeout", "90"]
+    with printed.open("w") as file, subprocess.Popen(command, stdout=file) as process:
+        until(lambda: 'Type "help()" for more information.' in printed.read_text(), 60)
         process.terminate()
-        rest, _ = process.communicate(timeout=60)
-    assert (process.returncode, "twinslot" in "".join(printed) + rest) == (0, False)
+    assert (process.returncode, "twinslot" in printed.read_text()) == (0, False)
     again = twinslot("sim", "--flash", tmp_path / "flash", "--timeout", 1, "--json")
     assert (again.code, again.document["device"], again.document["version"]) == (0, None, None)
 

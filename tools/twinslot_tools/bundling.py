@@ -3,6 +3,7 @@
 A `.tar.gz` of `bundle.json`, which says what the bundle needs and lists its files, and of these as `files/<path>`.
 """
 
+import ast
 import gzip
 import hashlib
 import io
@@ -50,11 +51,13 @@ class BundledFile:
 
 @dataclass(frozen=True)
 class Bundle:
-    """`data` is the file to publish, `facts` what its manifest will say, `files` in their order there."""
+    """`data` is the file to publish, `facts` what its manifest will say, `files` in their order there; `has_main` is
+    false when a board would find no `main()` in its module `app`."""
 
     data: bytes
     facts: BundleFacts
     files: tuple[BundledFile, ...]
+    has_main: bool
 
     @property
     def has_app(self) -> bool:
@@ -93,7 +96,7 @@ def bundle_of(
         ],
     }
     data = _archive(json.dumps(description, separators=(",", ":")).encode(), files)
-    return Bundle(data, manifests.bundle_facts(folder, data), files)
+    return Bundle(data, manifests.bundle_facts(folder, data), files, _has_main(sources))
 
 
 def _check(folder: Path, sources: Mapping[str, Path], *, keeps_source: bool) -> None:
@@ -133,6 +136,21 @@ def _check_app(folder: Path, sources: Mapping[str, Path]) -> None:
         )
     if not sources.keys() & {"app/__init__.py", "app/__init__.mpy"}:
         raise BadFile(f"{folder / 'app'} has no __init__.py: that is where the module `app` has its `main()`")
+
+
+def _has_main(sources: Mapping[str, Path]) -> bool:
+    """Whether the module `app` has a `main` that a board can call, by all that its source tells."""
+    path = sources.get("app.py") or sources.get("app/__init__.py")
+    if path is None:
+        return True
+    try:
+        nodes = list(ast.walk(ast.parse(path.read_bytes())))
+    except (SyntaxError, ValueError):  # of a source that nobody has compiled
+        return False
+    bound = {each.asname or each.name for node in nodes if isinstance(node, ast.ImportFrom) for each in node.names}
+    bound |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    bound |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    return bool(bound & {"main", "*"})
 
 
 def _bundled(name: str, path: Path, architecture: str | None, *, keeps_source: bool) -> BundledFile:

@@ -66,6 +66,11 @@ def bundle(
     write_new(NewFile(target, made.data))
     if not made.has_app:
         say(f"twinslot: {printable(str(folder))} brings no app.py and no app/: the board's own `app` runs", sys.stderr)
+    if not made.has_main:
+        say(
+            "twinslot: the module `app` has no `def main()`, which a board calls: the trial would end as a crash",
+            sys.stderr,
+        )
     if made.has_lib:
         say("twinslot: `import NAME` does not look in a bundle's lib/: `import lib.NAME`, or move it up", sys.stderr)
     _tell(target, made, json=json)
