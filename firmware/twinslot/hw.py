@@ -194,15 +194,15 @@ def load_record() -> "dict | None":
 
 def save_record(value: dict) -> None:
     """The record is in flash. Raises ValueError for one that could not be read back, TransferError when NVS does not
-    take it; the old one is there still. Where the application has filled NVS, one that is no longer gets the old one's
-    room, so that a trial comes to its end."""
+    take it. Where the application has filled NVS, one that is not longer than the old one gets its room, so that a
+    trial comes to its end."""
     data, floor = record.encode(value), record.floor(value)
     try:
         _save(data, floor)
     except TransferError:
         if refused or len(data) > load_blob(_RECORD, bytearray(record.MAX_BYTES)):
             raise
-        # CUT: there is no record, and the floor is read.
+        # CUT: there is no record. What otadata and `tree` select boots, as ever, and takes nothing below the floor.
         forget(_RECORD)
         _save(data, floor)
 

@@ -20,7 +20,7 @@ SAID = "/data/said.txt"
 
 TABLE = bytes(range(256)) * 19  # two blocks
 TOOL = b"# as in the bundle before\n" * 30
-REGRETS = """
+REGRETS = b"""
 from twinslot import hw
 def main():  # works in its trial, and says so no more once it is kept
     asyncio.run(twinslot.Agent(self_test=lambda: hw.running_tree != hw.kept_tree()).run())
@@ -56,7 +56,7 @@ def _files(more: bytes = b"", table: bytes = TABLE) -> Files:
 
 BEFORE = _files(b"print('the old files')\n")
 AFTER = _files(b"print('the new files')\n")
-NEXT = dict(sorted({**AFTER, "app.py": (HEALTHY + REGRETS).encode(), "data/limits.txt": b"80\n" * 250}.items()))
+NEXT = dict(sorted({**AFTER, "app.py": AFTER["app.py"] + REGRETS, "data/limits.txt": b"80\n" * 250}.items()))
 REMAINS: Files = {
     "app.py/old.py": b"# a folder, where the bundle has a file\n",
     "data": b"a file, where the bundle has a folder",

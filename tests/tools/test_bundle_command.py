@@ -205,6 +205,12 @@ def test_what_no_board_should_get_is_refused_with_the_way_out(twinslot, garden, 
     assert said in result.err and not out.exists()
 
 
+def test_source_that_does_not_compile_is_refused_when_it_stays_source_too(twinslot, garden, out) -> None:
+    laid(garden, {"broken.py": b"def main(:\n"})
+    result = twinslot("bundle", garden, "--source", "--out", out)
+    assert (result.code, "does not compile" in result.err, out.exists()) == (3, True, False)
+
+
 def test_links_and_pipes_are_refused_by_name(twinslot, garden, out) -> None:
     (garden / "link.py").symlink_to(garden / "app.py")
     assert "link.py is a link" in twinslot("bundle", garden, "--out", out).err
@@ -248,7 +254,6 @@ def test_bundle_without_an_application_is_made_with_a_warning(twinslot, tmp_path
         (b"print('hot')\n", True),
         (b"async def main():\n    pass\n", True),
         (b"import lib.main\n", True),
-        (b"def main(:\n", True),
         (b"if True:\n    def main():\n        pass\n", False),
         (b"from lib.kettle import run as main\n", False),
         (b"from lib.kettle import *\n", False),

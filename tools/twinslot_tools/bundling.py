@@ -145,8 +145,8 @@ def _has_main(sources: Mapping[str, Path]) -> bool:
         return True
     try:
         nodes = list(ast.walk(ast.parse(path.read_bytes())))
-    except (SyntaxError, ValueError):  # of a source that nobody has compiled
-        return False
+    except (SyntaxError, ValueError):  # only CPython says so: mpy-cross has compiled it
+        return True
     bound = {each.asname or each.name for node in nodes if isinstance(node, ast.ImportFrom) for each in node.names}
     bound |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     bound |= {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
@@ -160,12 +160,13 @@ def _bundled(name: str, path: Path, architecture: str | None, *, keeps_source: b
         raise BadFile(f"can't read {path}: {error.strerror}") from error
     if _KEY_MARK in content:
         raise BadFile(f"{path} holds a private key, which no board may have: keep it elsewhere")
-    if keeps_source or not name.endswith(".py"):
+    if not name.endswith(".py"):
         return BundledFile(name, content, name)
     try:
-        return BundledFile(_compiled(name), compiled(path, name, architecture), name)
+        made = compiled(path, name, architecture)
     except BadFile as error:
         raise BadFile(f"{error}{_NATIVE if _NO_ARCHITECTURE in str(error) else ''}") from error
+    return BundledFile(name, content, name) if keeps_source else BundledFile(_compiled(name), made, name)
 
 
 def _mpy_of(folder: Path, files: Sequence[BundledFile]) -> int:

@@ -27,7 +27,8 @@ def bundle(
     chip: Annotated[
         str | None,
         typer.Option(
-            metavar="CHIP", help="The only chip that it is for, such as esp32s3; native code needs one. [default: any]"
+            metavar="CHIP",
+            help="The only chip that it is for, such as esp32s3; a .py with native code needs one. [default: any]",
         ),
     ] = None,
     micropython: Annotated[
