@@ -10,7 +10,7 @@ from .conftest import Site
 from .lab import Bench, app_image, own_image
 
 MPREMOTE = Path(sys.executable).with_name("mpremote")
-RETURNS = "def main():\n    print('application ends')\n"
+ENDS = "def main():\n    print('application ends')\n    raise KeyboardInterrupt  # as by Ctrl-C\n"
 
 
 async def mpremote(bench: Bench, *words: str) -> str:
@@ -36,8 +36,8 @@ async def test_exec_interrupts_a_running_agent_and_sees_the_board(site: Site) ->
     assert said == "__init__.mpy ['', '/.frozen', '.frozen', '/lib']\n"
 
 
-async def test_exec_works_on_a_board_whose_application_has_ended(site: Site) -> None:
-    async with Bench(site.flash(start=own_image("1.0.0", RETURNS))) as bench:
+async def test_exec_works_on_a_board_at_its_prompt(site: Site) -> None:
+    async with Bench(site.flash(start=own_image("1.0.0", ENDS))) as bench:
         await bench.says("application ends")
         await bench.says(">>> ")
         assert await mpremote(bench, "exec", "print(6 * 7)") == "42\n"
