@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from ..host.clients import Server
+from ..host.clients import Server, held_port
 from .configuring import Kettle
 from .impostor import Impostor
 from .lab import make_flash, modulus_of_pem
@@ -35,9 +34,7 @@ class Site:
         self.data.mkdir(mode=0o700)
         (self.data / "signing.pem").write_bytes(signing_pem)
         (self.data / "signing.pem").chmod(0o600)
-        self._port = socket.socket()
-        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._port.bind(("127.0.0.1", 0))
+        self._port = held_port()
         self.server = Server(self.data, port=self._port.getsockname()[1])
         self.address = f"http://127.0.0.1:{self.server.port}"
         self.trusted = [modulus_of_pem(signing_pem)]

@@ -9,6 +9,7 @@ import re
 import resource
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -61,6 +62,15 @@ class Answer:
     def poll_s(self) -> int:
         """When a device is to come back; about the interval of its group."""
         return int(re.search(r'poll="(\d+)"', self.headers["Authentication-Info"])[1])
+
+
+def held_port() -> socket.socket:
+    """A port of 127.0.0.1 that refuses connections, and that until it is closed only those can take who are told its
+    number: a server that may go and come back."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
 class Server:

@@ -20,7 +20,7 @@ import pytest
 
 from twinslot_tools import watching
 
-from ..host.clients import Board, Server
+from ..host.clients import Board, Server, held_port
 
 DEVICE = "board-1"
 INSTALL = ("package", "install", DEVICE, "http://packages.example/x.py", "--name", "x", "--version", "1", "--wait")
@@ -32,9 +32,7 @@ PATIENCE_S = 90
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server of the test's own, which the environment names; nobody else can take its port while it is away."""
-    with socket.socket() as port:
-        port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        port.bind(("127.0.0.1", 0))
+    with held_port() as port:
         server = Server(tmp_path / "data", port=port.getsockname()[1])
         monkeypatch.setenv("TWINSLOT_SERVER", f"http://127.0.0.1:{server.port}")
         monkeypatch.setenv("TWINSLOT_TOKEN", server.token())
